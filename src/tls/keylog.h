@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What:    key logs: NSS key log lines (RFC 9850, and Wireshark's older ones) -> secrets, by client
+ *          random, session id or encrypted pre-master secret.
+ * Owns:    the secrets; wiped when freed.
+ * Threads: loaded by one thread before the others start; immutable after.
+ * Errors:  a line that is no key log line is counted and passed over; a file that cannot be read is
+ *          PF_ERR_USAGE and is named.
+ * Limits:  memory is bounded by max_bytes; a line longer than 4 KiB is passed over.
+ */
+#ifndef PF_TLS_KEYLOG_H
+#define PF_TLS_KEYLOG_H
+
+#include "base/pkt.h"
+#include "base/status.h"
+#include "tls/keys.h"
+#include "tls/wire.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* X(enum, label): what follows the label is the client random, then the secret. */
+#define PF_KEYLOG_LABELS(X)                                                                        \
+    X(MASTER, "CLIENT_RANDOM")                                                                     \
+    X(PRE_MASTER, "PMS_CLIENT_RANDOM")                                                             \
+    X(CLIENT_EARLY, "CLIENT_EARLY_TRAFFIC_SECRET")                                                 \
+    X(CLIENT_HANDSHAKE, "CLIENT_HANDSHAKE_TRAFFIC_SECRET")                                         \
+    X(SERVER_HANDSHAKE, "SERVER_HANDSHAKE_TRAFFIC_SECRET")                                         \
+    X(CLIENT_TRAFFIC, "CLIENT_TRAFFIC_SECRET_0")                                                   \
+    X(SERVER_TRAFFIC, "SERVER_TRAFFIC_SECRET_0")
+
+enum pf_keylog_label {
+#define X(name, label) PF_KEYLOG_##name,
+    PF_KEYLOG_LABELS(X)
+#undef X
+        PF_KEYLOG_LABEL_COUNT
+};
+
+struct pf_keylog;
+
+PF_MUST_USE enum pf_status pf_keylog_new(size_t max_bytes, struct pf_keylog **out);
+void pf_keylog_free(struct pf_keylog *log);
+
+/* Adds a file. Read in pieces, so that a 1 GB log needs no more memory than its secrets. */
+PF_MUST_USE enum pf_status pf_keylog_add_file(struct pf_keylog *log, const char *path,
+                                              struct pf_error *err);
+
+/* Adds text, as from a Decryption Secrets Block; text need not end in a newline. */
+PF_MUST_USE enum pf_status pf_keylog_add_text(struct pf_keylog *log, struct pf_span text);
+
+/* Sorts what was added. Needed once, after the last add and before the first find. */
+void pf_keylog_freeze(struct pf_keylog *log);
+
+struct pf_keylog_counts {
+    uint64_t lines;
+    uint64_t secrets;
+    uint64_t foreign; /* unknown labels, malformed lines */
+};
+
+struct pf_keylog_counts pf_keylog_counts(const struct pf_keylog *log);
+
+/* The secret logged under label for this client random. When several differ, `nth` goes through
+ * them (0, 1 …; in file order); false when there is no nth one. */
+bool pf_keylog_find(const struct pf_keylog *log, enum pf_keylog_label label,
+                    const uint8_t client_random[PF_RANDOM_LEN], unsigned nth,
+                    struct pf_secret *out);
+
+/* "RSA Session-ID:… Master-Key:…" lines: the master secret of a session id. */
+bool pf_keylog_find_session(const struct pf_keylog *log, struct pf_span session_id,
+                            struct pf_secret *out);
+
+/* "RSA <first 8 bytes of the encrypted pre-master secret> <pre-master>" lines. */
+bool pf_keylog_find_encrypted(const struct pf_keylog *log, struct pf_span encrypted,
+                              struct pf_secret *out);
+
+#endif

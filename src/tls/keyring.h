@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What:    the private keys given, looked up by public key or by server address; RSA unwrap.
+ * Owns:    the keys. Secrets are wiped when freed.
+ * Threads: loaded by one thread before the others start, immutable after; each worker unwraps
+ *          through its own struct pf_unwrapper (own copies of the keys: no shared blinding lock).
+ * Errors:  load errors name the file and what to do (PF_ERR_USAGE); PF_ERR_NOKEY: no key fits.
+ * Limits:  a key file is at most 1 MiB; only RSA keys decrypt, others are refused by name.
+ */
+#ifndef PF_TLS_KEYRING_H
+#define PF_TLS_KEYRING_H
+
+#include "base/pkt.h"
+#include "base/status.h"
+#include "tls/cert.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct pf_keyring;
+
+PF_MUST_USE enum pf_status pf_keyring_new(struct pf_keyring **out);
+void pf_keyring_free(struct pf_keyring *ring);
+
+/*
+ * Adds the key(s) of "[ADDR[:PORT]=]FILE": PEM (PKCS#1, PKCS#8, encrypted; several in one file are
+ * all taken, certificates between them are passed over), DER (PKCS#1, PKCS#8), PKCS#12. ADDR is
+ * IPv4, or IPv6 in brackets. password: NULL if none was given. A certificate alone, a public key,
+ * an EC key, a missing or wrong password, a missing file: PF_ERR_USAGE with a message that says so.
+ * The same key twice is kept once.
+ */
+PF_MUST_USE enum pf_status pf_keyring_add(struct pf_keyring *ring, const char *spec,
+                                          const char *password, struct pf_error *err);
+
+/* Every key file in a folder (not its sub-folders); files that hold no key are passed over and
+ * counted in *skipped; none at all is PF_ERR_USAGE. */
+PF_MUST_USE enum pf_status pf_keyring_add_dir(struct pf_keyring *ring, const char *dir,
+                                              const char *password, size_t *skipped,
+                                              struct pf_error *err);
+
+size_t pf_keyring_count(const struct pf_keyring *ring);
+
+/* Key i: its SPKI fingerprint, its file as it was given, its size in bits. Borrowed. */
+const uint8_t *pf_keyring_spki(const struct pf_keyring *ring, size_t i);
+const char *pf_keyring_file(const struct pf_keyring *ring, size_t i);
+unsigned pf_keyring_bits(const struct pf_keyring *ring, size_t i);
+
+/* The key with this public key; PF_KEY_NONE if there is none. O(log n) or better. */
+#define PF_KEY_NONE ((size_t)-1)
+size_t pf_keyring_find(const struct pf_keyring *ring, const uint8_t spki_sha256[PF_SPKI_LEN]);
+
+/* The key tied to this server by ADDR[:PORT]=; PF_KEY_NONE if there is none. addr: 4 or 16 bytes by
+ * family. */
+size_t pf_keyring_bound(const struct pf_keyring *ring, uint8_t family, const uint8_t addr[16],
+                        uint16_t port);
+
+/* One thread's handles on the keys of a ring, and a cache of what was unwrapped. */
+struct pf_unwrapper;
+
+PF_MUST_USE enum pf_status pf_unwrapper_new(const struct pf_keyring *ring,
+                                            struct pf_unwrapper **out);
+void pf_unwrapper_free(struct pf_unwrapper *u);
+
+/*
+ * Decrypts an EncryptedPreMasterSecret with key i and checks the PKCS#1 v1.5 block ourselves
+ * (RFC 8017 section 7.2.2; RSA without padding, since newer libcrypto hides a bad block behind
+ * random bytes): 00 02, at least 8 non-zero bytes, 00, then exactly 48 bytes. PF_ERR_NOKEY when the
+ * block is not that, or the ciphertext is not of the key's size: this is not the key. The first two
+ * bytes are the client's version (RFC 5246 7.4.7.1): the caller may look at them, the proof is the
+ * first record that verifies. The same ciphertext under the same key is computed once.
+ */
+PF_MUST_USE enum pf_status pf_unwrap(struct pf_unwrapper *u, size_t i, struct pf_span encrypted,
+                                     uint8_t pre_master[48]);
+
+#endif
