@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What:    one worker's finished flows: each becomes a JSON object in a spool file; the store
+ *          merges the spools into flows.jsonl at the end.
+ * Owns:    data/NNN.spool.part and 24 bytes of memory per flow.
+ * Threads: one worker's; nothing is shared with other workers.
+ * Errors:  PF_ERR_IO with path and errno in err (sticky), PF_ERR_NOMEM.
+ * Limits:  a line is at most PF_LINE_MAX bytes: captured strings are cut at PF_TEXT_MAX and gaps
+ *          beyond PF_GAPS_MAX are not listed (missing_records and missing_bytes count them, the
+ *          index has them all).
+ */
+#ifndef PF_STORE_FLOWS_H
+#define PF_STORE_FLOWS_H
+
+#include "base/pkt.h"
+#include "base/status.h"
+#include "store/chunks.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { PF_TEXT_MAX = 1024, PF_GAPS_MAX = 1000, PF_LINE_MAX = 1 << 20 };
+
+/* X(NAME, name, one line for people) */
+#define PF_FLOW_STATUS_LIST(X)                                                                     \
+    X(DECRYPTED, decrypted, "everything that was captured was decrypted")                          \
+    X(PARTIAL, partial, "decrypted, with parts missing")                                           \
+    X(LOCKED, locked, "nothing was decrypted")
+
+#define PF_REASON_LIST(X)                                                                          \
+    X(NO_PRIVATE_KEY, no_private_key, "RSA key exchange, and no given key is the server's")        \
+    X(NO_SESSION_SECRET, no_session_secret, "forward-secret, and not in a key log")                \
+    X(SESSION_NOT_SEEN, session_not_seen, "resumed, and its full handshake was not captured")      \
+    X(NO_HANDSHAKE, no_handshake, "the capture starts in mid-connection")                          \
+    X(HANDSHAKE_CUT, handshake_cut, "packets of the handshake are missing")                        \
+    X(HANDSHAKE_FAILED, handshake_failed, "client and server did not agree")                       \
+    X(KEY_REJECTED, key_rejected, "the key tied to this server does not fit")                      \
+    X(UNSUPPORTED_SUITE, unsupported_suite, "a cipher suite that is not opened")                   \
+    X(UNSUPPORTED_PROTOCOL, unsupported_protocol, "SSL 2.0, DTLS or QUIC")                         \
+    X(BYTES_MISSING, bytes_missing, "packets were lost in the capture")                            \
+    X(RECORD_REJECTED, record_rejected, "a record's tag or MAC did not verify")                    \
+    X(LIMIT_REACHED, limit_reached, "given up at a memory limit")
+
+#define PF_OPENED_BY_LIST(X)                                                                       \
+    X(RSA_KEY, rsa_key)                                                                            \
+    X(KEYLOG, keylog)                                                                              \
+    X(DSB, dsb)                                                                                    \
+    X(SESSION, session)                                                                            \
+    X(PSK, psk)
+
+enum pf_flow_status {
+#define X(NAME, name, text) PF_FLOW_##NAME,
+    PF_FLOW_STATUS_LIST(X)
+#undef X
+        PF_FLOW_STATUS_COUNT
+};
+
+enum pf_reason {
+    PF_REASON_NONE = 0,
+#define X(NAME, name, text) PF_REASON_##NAME,
+    PF_REASON_LIST(X)
+#undef X
+        PF_REASON_COUNT
+};
+
+enum pf_opened_by {
+    PF_OPENED_BY_NONE = 0,
+#define X(NAME, name) PF_OPENED_BY_##NAME,
+    PF_OPENED_BY_LIST(X)
+#undef X
+        PF_OPENED_BY_COUNT
+};
+
+/* Names as in flows.jsonl, and what they mean in one line; NULL for _NONE. */
+const char *pf_flow_status_name(enum pf_flow_status s);
+const char *pf_flow_status_text(enum pf_flow_status s);
+const char *pf_reason_name(enum pf_reason r);
+const char *pf_reason_text(enum pf_reason r);
+const char *pf_opened_by_name(enum pf_opened_by o);
+
+enum pf_known { PF_NOT_KNOWN = 0, PF_NO, PF_YES };
+
+/* One gap as the flow's line shows it. */
+struct pf_flow_gap {
+    uint64_t offset;  /* plaintext offset */
+    uint64_t records; /* lost, or PF_UNKNOWN */
+    uint64_t bytes;   /* plaintext lost, or PF_UNKNOWN */
+    uint64_t packet;  /* first packet after it; 0: none */
+};
+
+struct pf_flow_dir_info {
+    uint64_t missing_records; /* or PF_UNKNOWN */
+    uint64_t missing_bytes;   /* or PF_UNKNOWN */
+    const struct pf_flow_gap *gaps;
+    size_t gap_count;
+    const uint8_t *sha256; /* of the direction's plaintext, or NULL */
+};
+
+/*
+ * What a line of flows.jsonl says, in its order. A NULL pointer (also of a span) is null there. All
+ * is borrowed for the call. Numbers of records and bytes come from the struct pf_flow_ref; the
+ * line's community_id is computed from the key.
+ */
+struct pf_flow_info {
+    struct pf_flow_key key;
+    uint8_t orig_side; /* which end of the key sent the ClientHello (if none: the first packet) */
+    int64_t first_ns;
+    int64_t last_ns;
+    uint64_t first_packet;
+    uint64_t packets;
+    const char *version; /* "TLSv12" */
+    const char *cipher;  /* IANA name */
+    struct pf_span server_name;
+    struct pf_span next_protocol;
+    const uint8_t *client_random; /* 32 bytes */
+    const uint8_t *server_random; /* 32 bytes */
+    struct pf_span session_id;
+    enum pf_known resumed;
+    const uint8_t *cert_spki_sha256; /* 32 bytes */
+    struct pf_span cert_subject;
+    enum pf_opened_by opened_by;
+    const uint8_t *key_spki_sha256; /* 32 bytes */
+    enum pf_flow_status status;
+    enum pf_reason reason;
+    const char *detail;
+    struct pf_flow_dir_info dir[2]; /* by enum pf_dir */
+};
+
+/* Sums over flows. */
+struct pf_flow_totals {
+    uint64_t flows;
+    uint64_t by_status[PF_FLOW_STATUS_COUNT];
+    uint64_t by_reason[PF_REASON_COUNT];
+    uint64_t by_opened_by[PF_OPENED_BY_COUNT];
+    uint64_t bytes[2]; /* plaintext, by enum pf_dir */
+    uint64_t records[2];
+};
+
+struct pf_flows;
+
+/* A flow is over: writes its line to the spool. ref's worker is the one that f belongs to. */
+PF_MUST_USE enum pf_status pf_flows_append(struct pf_flows *f, const struct pf_flow_info *info,
+                                           const struct pf_flow_ref *ref, struct pf_error *err);
+
+#endif
