@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests that are scripts. A script that lacks something it needs says so and is skipped (77).
+
+# pf_script(LABEL NAME SECONDS COMMAND...): one ctest named LABEL.NAME
+function(pf_script label name seconds)
+  add_test(NAME ${label}.${name} COMMAND ${ARGN})
+  set_tests_properties(${label}.${name} PROPERTIES
+    LABELS ${label} TIMEOUT ${seconds} SKIP_RETURN_CODE 77)
+  if(TARGET plainflow)
+    set_property(TEST ${label}.${name} APPEND PROPERTY
+      ENVIRONMENT PLAINFLOW=$<TARGET_FILE:plainflow>)
+  endif()
+  if(TARGET plainflow-forge)
+    set_property(TEST ${label}.${name} APPEND PROPERTY
+      ENVIRONMENT PLAINFLOW_FORGE=$<TARGET_FILE:plainflow-forge>)
+  endif()
+endfunction()
+
+# ---- the house rules
+
+pf_script(lint floors 60 ${PROJECT_SOURCE_DIR}/tools/check_floors --long)
+pf_script(lint floors_self_test 60 ${PROJECT_SOURCE_DIR}/tools/check_floors --self-test)
+pf_script(lint scripts 120 ${CMAKE_CURRENT_SOURCE_DIR}/lint/scripts)
+
+# ---- the whole program
+
+if(TARGET plainflow)
+  foreach(name apache_walk apache_resume nginx_walk suites extensions)
+    pf_script(interop ${name} 300 ${CMAKE_CURRENT_SOURCE_DIR}/interop/${name})
+  endforeach()
+  pf_script(corpus third_party 900 ${CMAKE_CURRENT_SOURCE_DIR}/corpus/run)
+endif()
+
+# ---- the sanitizer builds, as stages of the release build's suite (tools/test)
+
+# pf_stage(PRESET LABEL...): the tests with these labels in build/PRESET
+function(pf_stage preset)
+  foreach(label ${ARGN})
+    add_test(NAME ${preset}.${label} COMMAND ${CMAKE_CTEST_COMMAND}
+      --test-dir ${CMAKE_BINARY_DIR}/../${preset} -L ^${label}$ --no-tests=error --output-on-failure)
+    set_tests_properties(${preset}.${label} PROPERTIES LABELS stage TIMEOUT 1200)
+  endforeach()
+endfunction()
+
+set(PF_STAGES "" CACHE STRING "sanitizer presets whose tests are part of this build's suite")
+if(NOT PF_SANITIZE)
+  if("asan" IN_LIST PF_STAGES)
+    pf_stage(asan unit fuzz pipeline corpus cli)
+  endif()
+  if("tsan" IN_LIST PF_STAGES)
+    pf_stage(tsan unit pipeline)
+  endif()
+endif()
