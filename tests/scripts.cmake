@@ -21,6 +21,7 @@ endfunction()
 pf_script(lint floors 60 ${PROJECT_SOURCE_DIR}/tools/check_floors --long)
 pf_script(lint floors_self_test 60 ${PROJECT_SOURCE_DIR}/tools/check_floors --self-test)
 pf_script(lint scripts 120 ${CMAKE_CURRENT_SOURCE_DIR}/lint/scripts)
+pf_script(lint man 60 ${CMAKE_CURRENT_SOURCE_DIR}/lint/man)
 
 # ---- the whole program
 
