@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "forge/flow.h"
+
+#include <openssl/err.h>
+#include <string.h>
+
+static bool take_resumption(struct forge_world *w, const struct forge_profile *p)
+{
+    w->resume_owed += w->options->resume;
+    if (w->resume_owed < 1 - 1e-9 || p->session == NULL || !SSL_SESSION_is_resumable(p->session)) {
+        return false;
+    }
+    w->resume_owed -= 1;
+    return true;
+}
+
+static EVP_MD_CTX *new_digest(void)
+{
+    EVP_MD_CTX *md = EVP_MD_CTX_new();
+    if (md == NULL || EVP_DigestInit_ex(md, EVP_sha256(), NULL) != 1) {
+        forge_die("libcrypto has no SHA-256");
+    }
+    return md;
+}
+
+void forge_flow_init(struct forge_flow *f, struct forge_world *w, uint64_t index)
+{
+    *f = (struct forge_flow){.world = w, .profile = &w->profiles[index % w->profile_count]};
+    forge_peers_init(&f->peers, f->profile, w->method, take_resumption(w, f->profile));
+    forge_conn_init(&f->conn, &w->sender, index);
+    forge_stream_request(&f->stream[PF_C2S], &w->content, w->options->request_bytes, index);
+    forge_stream_answer(&f->stream[PF_S2C], &w->content, w->options->bytes);
+    if (w->options->check) {
+        f->received[PF_C2S] = new_digest();
+        f->received[PF_S2C] = new_digest();
+    }
+}
+
+void forge_flow_fini(struct forge_flow *f)
+{
+    for (int dir = 0; dir < FORGE_DIRS; dir++) {
+        forge_stream_fini(&f->stream[dir]);
+        EVP_MD_CTX_free(f->received[dir]);
+    }
+    forge_conn_fini(&f->conn);
+    forge_peers_fini(&f->peers);
+}
+
+/* Puts on the wire what libssl wrote in one direction. */
+static void transmit(struct forge_flow *f, enum pf_dir dir)
+{
+    struct forge_pipe *p = &f->peers.pipe[dir];
+    if (p->len > p->sent) {
+        forge_sender_data(&f->world->sender, &f->conn, dir, p->ptr + p->sent, p->len - p->sent);
+        p->sent = p->len;
+        forge_sender_wait(&f->world->sender, forge_rng_range(&f->world->rng, 1000, 20000));
+    }
+    forge_pipe_settle(p);
+}
+
+/* The receiver of `dir` reads all it has got. */
+static void receive(struct forge_flow *f, enum pf_dir dir)
+{
+    SSL *end = dir == PF_C2S ? f->peers.server : f->peers.client;
+    for (;;) {
+        size_t n = forge_peers_read(end, f->world->scratch, FORGE_READ_MAX);
+        if (n == 0) {
+            break;
+        }
+        if (f->received[dir] != NULL &&
+            EVP_DigestUpdate(f->received[dir], f->world->scratch, n) != 1) {
+            forge_die("SHA-256 failed");
+        }
+    }
+    forge_pipe_settle(&f->peers.pipe[dir]);
+}
+
+static void shake(struct forge_flow *f)
+{
+    const struct forge_options *o = f->world->options;
+    bool client_done = forge_peers_shake(f->peers.client);
+    transmit(f, PF_C2S);
+    bool server_done = forge_peers_shake(f->peers.server);
+    transmit(f, PF_S2C);
+    if (client_done && server_done) {
+        receive(f, PF_S2C); /* TLS 1.3's tickets */
+        f->peers.pipe[PF_S2C].unread = o->renegotiate == 0 && !o->check;
+        forge_pipe_settle(&f->peers.pipe[PF_S2C]);
+        f->conn.handshake = false;
+        f->phase = FORGE_REQUEST;
+    }
+}
+
+static void update_key(struct forge_flow *f)
+{
+    uint32_t every = f->world->options->key_update;
+    if (every == 0 || f->profile->suite.version != TLS1_3_VERSION ||
+        f->writes[PF_S2C] % every != 0) {
+        return;
+    }
+    if (SSL_key_update(f->peers.server, SSL_KEY_UPDATE_NOT_REQUESTED) != 1) {
+        forge_die("libssl does not update the key");
+    }
+    f->key_updates++;
+}
+
+/* Writes records until the step's share or `limit` is reached. */
+static void talk(struct forge_flow *f, enum pf_dir dir, uint64_t limit)
+{
+    struct forge_world *w = f->world;
+    struct forge_stream *s = &f->stream[dir];
+    SSL *end = dir == PF_C2S ? f->peers.client : f->peers.server;
+    struct forge_range record = w->options->record_bytes;
+    uint64_t stop = s->done + forge_rng_range(&w->rng, FORGE_STEP_MIN, FORGE_STEP_MAX);
+    while (s->done < stop && s->done < limit) {
+        const uint8_t *ptr;
+        size_t want =
+            record.lo == record.hi ? record.lo : forge_rng_range(&w->rng, record.lo, record.hi);
+        size_t n = forge_stream_read(s, want, &ptr);
+        forge_peers_write(end, ptr, n);
+        f->writes[dir]++;
+        if (dir == PF_S2C) {
+            update_key(f);
+        }
+    }
+    transmit(f, dir);
+    if (!f->peers.pipe[dir].unread) {
+        receive(f, dir);
+    }
+}
+
+/* Up to where the server speaks before the next renegotiation, or the end. */
+static uint64_t answer_limit(const struct forge_flow *f)
+{
+    uint64_t total = f->stream[PF_S2C].total;
+    uint32_t times = f->world->options->renegotiate;
+    if (f->renegotiations == times || f->profile->suite.version == TLS1_3_VERSION) {
+        return total;
+    }
+    return total / (times + 1) * (f->renegotiations + 1);
+}
+
+static void answer(struct forge_flow *f)
+{
+    uint64_t limit = answer_limit(f);
+    talk(f, PF_S2C, limit);
+    if (f->stream[PF_S2C].done == f->stream[PF_S2C].total) {
+        f->phase = FORGE_CLOSING;
+    } else if (f->stream[PF_S2C].done >= limit) {
+        if (SSL_renegotiate(f->peers.client) != 1) {
+            forge_die("libssl does not renegotiate");
+        }
+        f->phase = FORGE_RENEGOTIATING;
+    }
+}
+
+static void renegotiate(struct forge_flow *f)
+{
+    bool client_done = forge_peers_shake(f->peers.client);
+    transmit(f, PF_C2S);
+    receive(f, PF_C2S);
+    transmit(f, PF_S2C);
+    if (client_done && !SSL_in_init(f->peers.server)) {
+        f->renegotiations++;
+        f->phase = FORGE_ANSWER;
+    }
+}
+
+static void compare_received(struct forge_flow *f)
+{
+    for (enum pf_dir dir = PF_C2S; dir <= PF_S2C; dir++) {
+        uint8_t got[FORGE_SHA256_LEN];
+        uint8_t said[FORGE_SHA256_LEN];
+        EVP_MD_CTX *copy = new_digest();
+        if (EVP_DigestFinal_ex(f->received[dir], got, NULL) != 1 ||
+            EVP_MD_CTX_copy_ex(copy, f->stream[dir].digest) != 1 ||
+            EVP_DigestFinal_ex(copy, said, NULL) != 1) {
+            forge_die("SHA-256 failed");
+        }
+        EVP_MD_CTX_free(copy);
+        if (memcmp(got, said, sizeof got) != 0) {
+            forge_die("--check: flow %llu did not arrive as it was sent",
+                      (unsigned long long)f->conn.lane.number);
+        }
+    }
+}
+
+static void close_flow(struct forge_flow *f)
+{
+    /* Each says goodbye without waiting for the other: both results (0, 1) are fine. */
+    if (SSL_shutdown(f->peers.server) < 0) {
+        forge_die("closing the server's end failed");
+    }
+    transmit(f, PF_S2C);
+    if (SSL_shutdown(f->peers.client) < 0) {
+        forge_die("closing the client's end failed");
+    }
+    transmit(f, PF_C2S);
+    ERR_clear_error();
+    forge_sender_close(&f->world->sender, &f->conn);
+    if (f->world->options->check) {
+        compare_received(f);
+    }
+    f->phase = FORGE_DONE;
+}
+
+void forge_flow_step(struct forge_flow *f)
+{
+    switch (f->phase) {
+    case FORGE_OPENING:
+        forge_sender_open(&f->world->sender, &f->conn);
+        f->phase = FORGE_SHAKING;
+        break;
+    case FORGE_SHAKING:
+        shake(f);
+        break;
+    case FORGE_REQUEST:
+        talk(f, PF_C2S, f->stream[PF_C2S].total);
+        if (f->stream[PF_C2S].done == f->stream[PF_C2S].total) {
+            f->phase = f->stream[PF_S2C].total > 0 ? FORGE_ANSWER : FORGE_CLOSING;
+        }
+        break;
+    case FORGE_ANSWER:
+        answer(f);
+        break;
+    case FORGE_RENEGOTIATING:
+        renegotiate(f);
+        break;
+    case FORGE_CLOSING:
+        close_flow(f);
+        break;
+    case FORGE_DONE:
+        break;
+    }
+}
