@@ -20,8 +20,10 @@
 
 #include "base/pkt.h"
 #include "base/status.h"
+#include "store/file.h"
 #include "store/pack.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -71,5 +73,18 @@ PF_MUST_USE enum pf_status pf_chunks_append(struct pf_chunks *c, struct pf_flow_
 PF_MUST_USE enum pf_status pf_chunks_gap(struct pf_chunks *c, struct pf_flow_ref *ref,
                                          enum pf_dir dir, const struct pf_gap_entry *gap,
                                          struct pf_error *err);
+
+/* ---- for store/store.c ---- */
+
+PF_MUST_USE enum pf_status pf_chunks_new(const struct pf_place *data, unsigned number,
+                                         enum pf_store_codec codec, bool sha256,
+                                         struct pf_chunks **out, struct pf_error *err);
+
+/* Writes out, syncs and names both files. A second call does nothing. */
+PF_MUST_USE enum pf_status pf_chunks_close(struct pf_chunks *c, struct pf_error *err);
+void pf_chunks_free(struct pf_chunks *c);
+
+/* The data file (0) or the index (1). */
+const struct pf_file *pf_chunks_file(const struct pf_chunks *c, unsigned which);
 
 #endif

@@ -17,6 +17,7 @@
 #include "base/verdict.h"
 #include "store/chunks.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -92,5 +93,34 @@ struct pf_flows;
 /* A flow is over: writes its line to the spool. ref's worker is the one that f belongs to. */
 PF_MUST_USE enum pf_status pf_flows_append(struct pf_flows *f, const struct pf_flow_info *info,
                                            const struct pf_flow_ref *ref, struct pf_error *err);
+
+/* ---- for store/store.c ---- */
+
+PF_MUST_USE enum pf_status pf_flows_new(const struct pf_place *data, unsigned number,
+                                        struct pf_flows **out, struct pf_error *err);
+void pf_flows_free(struct pf_flows *f);
+void pf_flows_add_totals(const struct pf_flows *f, struct pf_flow_totals *sum);
+
+/* Writes out the spool and sorts; nothing may be appended afterwards. */
+PF_MUST_USE enum pf_status pf_flows_close(struct pf_flows *f, struct pf_error *err);
+
+/* Removes the spool; the totals stay. */
+void pf_flows_discard(struct pf_flows *f);
+
+/* One flow of a closed spool. json is borrowed until the next call on f. */
+struct pf_flows_item {
+    uint32_t worker;
+    struct pf_flow_ref ref;
+    struct pf_span json;
+};
+
+/* A closed spool has a head: its flow with the lowest first packet that was not popped yet. */
+bool pf_flows_ended(const struct pf_flows *f);
+
+/* Whether a's head comes before b's; neither has ended. */
+bool pf_flows_before(const struct pf_flows *a, const struct pf_flows *b);
+PF_MUST_USE enum pf_status pf_flows_read_head(struct pf_flows *f, struct pf_flows_item *out,
+                                              struct pf_error *err);
+void pf_flows_pop(struct pf_flows *f);
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "base/status.h"
 #include "store/chunks.h"
+#include "store/flows.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -62,5 +63,24 @@ struct pf_manifest {
     int64_t started_ns; /* wall clock, ns since 1970 */
     uint64_t elapsed_ns;
 };
+
+/* ---- for store/store.c ---- */
+
+struct pf_manifest_output {
+    const char *folder;         /* "" or "data/" */
+    const struct pf_file *file; /* committed */
+};
+
+struct pf_manifest_end {
+    const char *stopped; /* NULL: complete */
+    enum pf_store_codec codec;
+    const struct pf_flow_totals *totals;
+    const struct pf_manifest_output *outputs;
+    size_t output_count;
+};
+
+/* The whole manifest as text, ending in a newline; free() it. */
+PF_MUST_USE enum pf_status pf_manifest_format(const struct pf_manifest *m,
+                                              const struct pf_manifest_end *end, char **text);
 
 #endif

@@ -16,8 +16,9 @@
 #include <stddef.h>
 
 enum {
-    PF_CHUNK_MAX = 1 << 20,    /* bytes of plaintext in one chunk; what a reader must hold */
-    PF_CHUNK_RECORDS = 1 << 14 /* records in one chunk */
+    PF_CHUNK_MAX = 1 << 20,     /* bytes of plaintext in one chunk; what a reader must hold */
+    PF_CHUNK_RECORDS = 1 << 14, /* records in one chunk */
+    PF_PACK_OVERHEAD = 64       /* how much longer than its plaintext a packed chunk can be */
 };
 
 enum pf_store_codec { PF_CODEC_RAW = 0, PF_CODEC_LZ4 = 1 };
@@ -31,8 +32,8 @@ void pf_packer_free(struct pf_packer *p);
 
 /*
  * *out is valid until the next call on this packer; with PF_CODEC_RAW it is plain itself. Data that
- * does not shrink is stored uncompressed inside the frame (at most 64 bytes longer than plain). The
- * same input always gives the same bytes.
+ * does not shrink is stored uncompressed inside the frame (at most PF_PACK_OVERHEAD bytes longer
+ * than plain). The same input always gives the same bytes.
  */
 PF_MUST_USE enum pf_status pf_pack(struct pf_packer *p, struct pf_span plain, struct pf_span *out);
 

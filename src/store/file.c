@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { PART_NAME = PF_FILE_NAME + 8 };
+
+enum pf_status pf_place_error(const struct pf_place *place, const char *name, int error_number,
+                              struct pf_error *err)
+{
+    return pf_error_set(err, PF_ERR_IO, "%s/%s: %s", place->path, name, strerror(error_number));
+}
+
+static void part_name(const struct pf_file *f, char out[PART_NAME])
+{
+    (void)snprintf(out, PART_NAME, "%s.part", f->name);
+}
+
+static enum pf_status fail(struct pf_file *f, int error_number, struct pf_error *err)
+{
+    if (f->error == 0) {
+        f->error = error_number;
+    }
+    return pf_place_error(f->place, f->name, f->error, err);
+}
+
+enum pf_status pf_file_open(struct pf_file *f, const struct pf_place *place, const char *name,
+                            size_t cap, bool sha256, struct pf_error *err)
+{
+    *f = (struct pf_file){.place = place, .fd = -1, .cap = cap};
+    (void)snprintf(f->name, sizeof(f->name), "%s", name);
+    void *buf = NULL;
+    if (posix_memalign(&buf, 4096, cap) != 0 || (sha256 && pf_digest_new(&f->digest) != PF_OK)) {
+        free(buf);
+        return pf_error_set(err, PF_ERR_NOMEM, "%s/%s: out of memory", place->path, name);
+    }
+    f->buf = buf;
+    char part[PART_NAME];
+    part_name(f, part);
+    f->fd = openat(place->fd, part, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (f->fd < 0 || fchmod(f->fd, 0600) != 0) {
+        int error_number = errno;
+        pf_file_fini(f);
+        return pf_place_error(place, part, error_number, err);
+    }
+    return PF_OK;
+}
+
+/* Short writes and interruptions are not errors. */
+static int write_all(int fd, const uint8_t *ptr, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(fd, ptr, len);
+        if (n > 0) {
+            ptr += n;
+            len -= (size_t)n;
+        } else if (n < 0 && errno != EINTR) {
+            return errno;
+        }
+    }
+    return 0;
+}
+
+static enum pf_status put(struct pf_file *f, const void *ptr, size_t len, struct pf_error *err)
+{
+    if (f->fd < 0) {
+        return fail(f, EBADF, err);
+    }
+    int error_number = write_all(f->fd, ptr, len);
+    if (error_number != 0) {
+        return fail(f, error_number, err);
+    }
+    if (f->digest != NULL && pf_digest_update(f->digest, ptr, len) != PF_OK) {
+        return pf_error_set(err, PF_ERR_INTERNAL, "%s: SHA-256 failed", f->name);
+    }
+    return PF_OK;
+}
+
+enum pf_status pf_file_flush(struct pf_file *f, struct pf_error *err)
+{
+    if (f->error != 0) {
+        return fail(f, f->error, err);
+    }
+    size_t len = f->len;
+    f->len = 0;
+    return len == 0 ? PF_OK : put(f, f->buf, len, err);
+}
+
+enum pf_status pf_file_append(struct pf_file *f, const void *ptr, size_t len, struct pf_error *err)
+{
+    if (f->error != 0) {
+        return fail(f, f->error, err);
+    }
+    f->size += len;
+    const uint8_t *p = ptr;
+    while (len > f->cap - f->len) {
+        size_t n = f->cap - f->len; /* fill up, so that writes stay page-aligned */
+        memcpy(f->buf + f->len, p, n);
+        f->len += n;
+        p += n;
+        len -= n;
+        enum pf_status st = pf_file_flush(f, err);
+        if (st != PF_OK) {
+            return st;
+        }
+    }
+    if (len > 0) {
+        memcpy(f->buf + f->len, p, len);
+        f->len += len;
+    }
+    return PF_OK;
+}
+
+/* We hold the lock and found no such file: NOREPLACE is for what others may do meanwhile. */
+static int rename_new(int dirfd, const char *from, const char *to)
+{
+    if (renameat2(dirfd, from, dirfd, to, RENAME_NOREPLACE) == 0) {
+        return 0;
+    }
+    if (errno != EINVAL && errno != ENOSYS) { /* not every file system has it */
+        return errno;
+    }
+    return renameat(dirfd, from, dirfd, to) == 0 ? 0 : errno;
+}
+
+/* After a failure: what lies on disk is what the file is. */
+static void forget_unwritten(struct pf_file *f)
+{
+    struct stat sb;
+    if (fstat(f->fd, &sb) == 0) {
+        f->size = (uint64_t)sb.st_size;
+    }
+    pf_digest_free(f->digest);
+    f->digest = NULL;
+}
+
+enum pf_status pf_file_commit(struct pf_file *f, struct pf_error *err)
+{
+    if (f->fd < 0) {
+        return f->error == 0 ? PF_OK : fail(f, f->error, err);
+    }
+    enum pf_status st = pf_file_flush(f, err);
+    /* fsync is not tried again after a failure: the kernel may have dropped the pages. */
+    if (st == PF_OK && fdatasync(f->fd) != 0) {
+        st = fail(f, errno, err);
+    }
+    if (st != PF_OK) {
+        forget_unwritten(f);
+    }
+    int fd = f->fd;
+    f->fd = -1;
+    if (close(fd) != 0 && errno != EINTR && st == PF_OK) {
+        st = fail(f, errno, err);
+    }
+    char part[PART_NAME];
+    part_name(f, part);
+    /* Also after a failed write: what was written before is whole entries and can be read. */
+    int error_number = rename_new(f->place->fd, part, f->name);
+    if (error_number != 0 && st == PF_OK) {
+        st = fail(f, error_number, err);
+    }
+    free(f->buf);
+    f->buf = NULL;
+    return st;
+}
+
+void pf_file_fini(struct pf_file *f)
+{
+    if (f->fd >= 0) {
+        (void)close(f->fd);
+    }
+    f->fd = -1;
+    free(f->buf);
+    f->buf = NULL;
+    pf_digest_free(f->digest);
+    f->digest = NULL;
+}
+
+void pf_file_discard(struct pf_file *f)
+{
+    if (f->fd >= 0) {
+        char part[PART_NAME];
+        part_name(f, part);
+        (void)unlinkat(f->place->fd, part, 0);
+    }
+    pf_file_fini(f);
+}
+
+enum pf_status pf_file_read_at(int fd, void *dst, size_t len, uint64_t pos)
+{
+    if (pos > INT64_MAX - len) {
+        return PF_ERR_TRUNCATED;
+    }
+    uint8_t *p = dst;
+    while (len > 0) {
+        ssize_t n = pread(fd, p, len, (off_t)pos);
+        if (n == 0) {
+            return PF_ERR_TRUNCATED;
+        }
+        if (n < 0 && errno != EINTR) {
+            return PF_ERR_IO;
+        }
+        if (n > 0) {
+            p += n;
+            pos += (uint64_t)n;
+            len -= (size_t)n;
+        }
+    }
+    return PF_OK;
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What:    one output file: NAME.part while it is written, NAME once it is whole.
+ * Owns:    its descriptor and its write buffer.
+ * Threads: one thread at a time.
+ * Errors:  PF_ERR_IO with path and errno; sticky: after a failed write nothing more is written.
+ * Limits:  -
+ */
+#ifndef PF_STORE_FILE_H
+#define PF_STORE_FILE_H
+
+#include "base/status.h"
+#include "store/digest.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* An open directory and how messages call it; borrowed by the files in it. */
+struct pf_place {
+    int fd;
+    const char *path;
+};
+
+enum { PF_FILE_NAME = 32 };
+
+struct pf_file {
+    const struct pf_place *place;
+    char name[PF_FILE_NAME]; /* without .part */
+    int fd;                  /* -1: closed */
+    int error;               /* errno of the first write that failed */
+    uint8_t *buf;
+    size_t len; /* bytes in buf */
+    size_t cap;
+    uint64_t size;            /* bytes appended */
+    struct pf_digest *digest; /* NULL: not asked for */
+};
+
+/* Makes NAME.part, which must not exist. cap is the size of the buffer, a multiple of 4096. */
+PF_MUST_USE enum pf_status pf_file_open(struct pf_file *f, const struct pf_place *place,
+                                        const char *name, size_t cap, bool sha256,
+                                        struct pf_error *err);
+
+PF_MUST_USE enum pf_status pf_file_append(struct pf_file *f, const void *ptr, size_t len,
+                                          struct pf_error *err);
+
+/* Writes out what is buffered, so that pread sees it. */
+PF_MUST_USE enum pf_status pf_file_flush(struct pf_file *f, struct pf_error *err);
+
+/* Flush, fdatasync, close, and give the file its name. Nothing if it is not open. */
+PF_MUST_USE enum pf_status pf_file_commit(struct pf_file *f, struct pf_error *err);
+
+/* Closes without a word; what was not committed stays NAME.part. */
+void pf_file_fini(struct pf_file *f);
+
+/* Closes and removes NAME.part. */
+void pf_file_discard(struct pf_file *f);
+
+/* Fills err with "PATH/NAME: text of error_number" and returns PF_ERR_IO. */
+enum pf_status pf_place_error(const struct pf_place *place, const char *name, int error_number,
+                              struct pf_error *err);
+
+/* len bytes at pos, all of them: PF_ERR_TRUNCATED if the file ends before, PF_ERR_IO with errno. */
+PF_MUST_USE enum pf_status pf_file_read_at(int fd, void *dst, size_t len, uint64_t pos);
+
+#endif

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/flows.h"
+
+#include "store/index.h"
+#include "store/line.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { SPOOL_BUFFER = 1 << 18, ROWS_FIRST = 1024 };
+
+/* All that is kept of a flow that is over. */
+struct row {
+    uint64_t first_packet;
+    uint64_t pos; /* in the spool: a PF_FLOWS_ROW, then the line */
+    uint32_t line_len;
+    uint32_t tie; /* of the key: orders flows that begin in the same packet */
+};
+
+struct pf_flows {
+    struct pf_file spool;
+    struct pf_buf line;
+    struct row *rows;
+    size_t count;
+    size_t cap;
+    size_t head;
+    uint32_t worker;
+    struct pf_flow_totals totals;
+};
+
+/* clang-format off */
+const char *pf_flow_status_name(enum pf_flow_status s)
+{
+    switch (s) {
+#define X(NAME, name, text) case PF_FLOW_##NAME: return #name;
+    PF_FLOW_STATUS_LIST(X)
+#undef X
+    case PF_FLOW_STATUS_COUNT: break;
+    }
+    return NULL;
+}
+
+const char *pf_flow_status_text(enum pf_flow_status s)
+{
+    switch (s) {
+#define X(NAME, name, text) case PF_FLOW_##NAME: return text;
+    PF_FLOW_STATUS_LIST(X)
+#undef X
+    case PF_FLOW_STATUS_COUNT: break;
+    }
+    return NULL;
+}
+
+const char *pf_reason_name(enum pf_reason r)
+{
+    switch (r) {
+#define X(NAME, name, text) case PF_REASON_##NAME: return #name;
+    PF_REASON_LIST(X)
+#undef X
+    case PF_REASON_NONE: case PF_REASON_COUNT: break;
+    }
+    return NULL;
+}
+
+const char *pf_reason_text(enum pf_reason r)
+{
+    switch (r) {
+#define X(NAME, name, text) case PF_REASON_##NAME: return text;
+    PF_REASON_LIST(X)
+#undef X
+    case PF_REASON_NONE: case PF_REASON_COUNT: break;
+    }
+    return NULL;
+}
+
+const char *pf_opened_by_name(enum pf_opened_by o)
+{
+    switch (o) {
+#define X(NAME, name) case PF_OPENED_BY_##NAME: return #name;
+    PF_OPENED_BY_LIST(X)
+#undef X
+    case PF_OPENED_BY_NONE: case PF_OPENED_BY_COUNT: break;
+    }
+    return NULL;
+}
+/* clang-format on */
+
+enum pf_status pf_flows_new(const struct pf_place *data, unsigned number, struct pf_flows **out,
+                            struct pf_error *err)
+{
+    *out = NULL;
+    struct pf_flows *f = calloc(1, sizeof(*f));
+    if (f == NULL) {
+        return pf_error_set(err, PF_ERR_NOMEM, "out of memory");
+    }
+    pf_buf_init(&f->line, PF_LINE_MAX + PF_FLOWS_ROW, NULL);
+    f->worker = number;
+    char name[PF_FILE_NAME];
+    (void)snprintf(name, sizeof(name), "%03u.spool", number);
+    enum pf_status st = pf_file_open(&f->spool, data, name, SPOOL_BUFFER, false, err);
+    if (st != PF_OK) {
+        pf_flows_free(f);
+        return st;
+    }
+    *out = f;
+    return PF_OK;
+}
+
+void pf_flows_free(struct pf_flows *f)
+{
+    if (f != NULL) {
+        pf_file_fini(&f->spool);
+        pf_buf_fini(&f->line);
+        free(f->rows);
+        free(f);
+    }
+}
+
+void pf_flows_discard(struct pf_flows *f)
+{
+    pf_file_discard(&f->spool);
+    free(f->rows);
+    f->rows = NULL;
+    f->count = f->cap = f->head = 0;
+}
+
+static enum pf_status add_row(struct pf_flows *f, struct row row)
+{
+    if (f->count == f->cap) {
+        size_t cap = f->cap == 0 ? ROWS_FIRST : f->cap + f->cap / 4; /* little is left unused */
+        struct row *rows = realloc(f->rows, cap * sizeof(*rows));
+        if (rows == NULL) {
+            return PF_ERR_NOMEM;
+        }
+        f->rows = rows;
+        f->cap = cap;
+    }
+    f->rows[f->count++] = row;
+    return PF_OK;
+}
+
+static void count(struct pf_flow_totals *t, const struct pf_flow_info *info,
+                  const struct pf_flow_ref *ref)
+{
+    t->flows++;
+    t->by_status[info->status]++;
+    t->by_reason[info->reason]++;
+    t->by_opened_by[info->opened_by]++;
+    for (unsigned d = 0; d < 2; d++) {
+        t->bytes[d] += ref->dir[d].bytes;
+        t->records[d] += ref->dir[d].records;
+    }
+}
+
+enum pf_status pf_flows_append(struct pf_flows *f, const struct pf_flow_info *info,
+                               const struct pf_flow_ref *ref, struct pf_error *err)
+{
+    if (info->status >= PF_FLOW_STATUS_COUNT || info->reason >= PF_REASON_COUNT ||
+        info->opened_by >= PF_OPENED_BY_COUNT) {
+        return pf_error_set(err, PF_ERR_INTERNAL, "a flow's status is not in the list");
+    }
+    enum pf_status st = pf_line_format(info, ref, &f->line);
+    if (st != PF_OK) {
+        return pf_error_set(err, st, "a flow's line: %s", pf_status_text(st));
+    }
+    struct row row = {.first_packet = info->first_packet,
+                      .pos = f->spool.size,
+                      .line_len = (uint32_t)f->line.len,
+                      .tie = pf_index_check((struct pf_span){.ptr = (const uint8_t *)&info->key,
+                                                             .len = sizeof(info->key)})};
+    uint8_t head[PF_FLOWS_ROW];
+    pf_flows_write_row(head, &(struct pf_flows_row){.worker = f->worker, .ref = *ref});
+    st = pf_file_append(&f->spool, head, sizeof(head), err);
+    if (st == PF_OK) {
+        st = pf_file_append(&f->spool, f->line.ptr, f->line.len, err);
+    }
+    if (st != PF_OK) {
+        return st;
+    }
+    if (add_row(f, row) != PF_OK) {
+        return pf_error_set(err, PF_ERR_NOMEM, "out of memory for the list of flows");
+    }
+    count(&f->totals, info, ref);
+    return PF_OK;
+}
+
+void pf_flows_add_totals(const struct pf_flows *f, struct pf_flow_totals *sum)
+{
+    const struct pf_flow_totals *t = &f->totals;
+    sum->flows += t->flows;
+    for (unsigned i = 0; i < PF_FLOW_STATUS_COUNT; i++) {
+        sum->by_status[i] += t->by_status[i];
+    }
+    for (unsigned i = 0; i < PF_REASON_COUNT; i++) {
+        sum->by_reason[i] += t->by_reason[i];
+    }
+    for (unsigned i = 0; i < PF_OPENED_BY_COUNT; i++) {
+        sum->by_opened_by[i] += t->by_opened_by[i];
+    }
+    for (unsigned d = 0; d < 2; d++) {
+        sum->bytes[d] += t->bytes[d];
+        sum->records[d] += t->records[d];
+    }
+}
+
+static bool comes_before(const struct row *a, const struct row *b)
+{
+    return a->first_packet != b->first_packet ? a->first_packet < b->first_packet : a->tie < b->tie;
+}
+
+static void swap(struct row *a, struct row *b)
+{
+    struct row t = *a;
+    *a = *b;
+    *b = t;
+}
+
+static void sift(struct row *rows, size_t root, size_t n)
+{
+    for (;;) {
+        size_t child = 2 * root + 1;
+        if (child >= n) {
+            return;
+        }
+        if (child + 1 < n && comes_before(&rows[child], &rows[child + 1])) {
+            child++;
+        }
+        if (!comes_before(&rows[root], &rows[child])) {
+            return;
+        }
+        swap(&rows[root], &rows[child]);
+        root = child;
+    }
+}
+
+/* Heap sort: in place, unlike qsort, and no order of flows makes it slow. */
+static void sort(struct row *rows, size_t n)
+{
+    for (size_t i = n / 2; i > 0; i--) {
+        sift(rows, i - 1, n);
+    }
+    for (size_t i = n; i > 1; i--) {
+        swap(&rows[0], &rows[i - 1]);
+        sift(rows, 0, i - 1);
+    }
+}
+
+enum pf_status pf_flows_close(struct pf_flows *f, struct pf_error *err)
+{
+    sort(f->rows, f->count);
+    return pf_file_flush(&f->spool, err);
+}
+
+bool pf_flows_ended(const struct pf_flows *f)
+{
+    return f->head == f->count;
+}
+
+bool pf_flows_before(const struct pf_flows *a, const struct pf_flows *b)
+{
+    return comes_before(&a->rows[a->head], &b->rows[b->head]);
+}
+
+enum pf_status pf_flows_read_head(struct pf_flows *f, struct pf_flows_item *out,
+                                  struct pf_error *err)
+{
+    const struct row *row = &f->rows[f->head];
+    f->line.len = 0;
+    enum pf_status st = pf_buf_reserve(&f->line, PF_FLOWS_ROW + row->line_len);
+    if (st != PF_OK) {
+        return pf_error_set(err, st, "a flow's line: %s", pf_status_text(st));
+    }
+    size_t len = PF_FLOWS_ROW + row->line_len;
+    st = pf_file_read_at(f->spool.fd, f->line.ptr, len, row->pos);
+    if (st != PF_OK) {
+        return pf_error_set(err, PF_ERR_IO, "%s/%s.part: %s", f->spool.place->path, f->spool.name,
+                            pf_status_text(st));
+    }
+    struct pf_flows_row head;
+    if (!pf_flows_parse_row((struct pf_span){.ptr = f->line.ptr, .len = PF_FLOWS_ROW}, &head)) {
+        return pf_error_set(err, PF_ERR_INTERNAL, "%s: a row is cut", f->spool.name);
+    }
+    *out =
+        (struct pf_flows_item){.worker = f->worker,
+                               .ref = head.ref,
+                               .json = {.ptr = f->line.ptr + PF_FLOWS_ROW, .len = row->line_len}};
+    return PF_OK;
+}
+
+void pf_flows_pop(struct pf_flows *f)
+{
+    f->head++;
+}
