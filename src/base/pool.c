@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/pool.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define PF_POISON 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#define PF_POISON 1
+#endif
+#ifdef PF_POISON /* objects in the pool are off limits, as freed memory would be */
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#endif
+
+enum { ALIGN = 16, HEADER = 64 };
+
+struct free_object {
+    struct free_object *next;
+};
+
+struct pf_slab {
+    struct pf_slab *prev;
+    struct pf_slab *next;
+    struct free_object *free;
+    size_t fresh; /* objects never given out start here: their pages stay untouched */
+    size_t used;
+};
+
+_Static_assert(sizeof(struct pf_slab) <= HEADER, "objects begin behind the header");
+
+void pf_pool_init(struct pf_pool *p, size_t object_size, size_t objects_per_slab,
+                  struct pf_budget *budget)
+{
+    size_t size = (object_size + ALIGN - 1) / ALIGN * ALIGN;
+    size_t slab = 4096;
+    while (slab < HEADER + size * objects_per_slab) {
+        slab *= 2;
+    }
+    *p = (struct pf_pool){.budget = budget,
+                          .object_size = size,
+                          .slab_size = slab,
+                          .per_slab = (slab - HEADER) / size};
+}
+
+static void list_add(struct pf_slab **list, struct pf_slab *s)
+{
+    s->prev = NULL;
+    s->next = *list;
+    if (*list != NULL) {
+        (*list)->prev = s;
+    }
+    *list = s;
+}
+
+static void list_remove(struct pf_slab **list, struct pf_slab *s)
+{
+    if (s->prev != NULL) {
+        s->prev->next = s->next;
+    } else {
+        *list = s->next;
+    }
+    if (s->next != NULL) {
+        s->next->prev = s->prev;
+    }
+}
+
+static void slab_free(struct pf_pool *p, struct pf_slab *s)
+{
+    ASAN_UNPOISON_MEMORY_REGION(s, p->slab_size);
+    free(s);
+    pf_budget_give(p->budget, p->slab_size);
+}
+
+static void list_free(struct pf_pool *p, struct pf_slab **list)
+{
+    while (*list != NULL) {
+        struct pf_slab *s = *list;
+        *list = s->next;
+        slab_free(p, s);
+    }
+}
+
+void pf_pool_fini(struct pf_pool *p)
+{
+    list_free(p, &p->partial);
+    list_free(p, &p->full);
+    p->in_use = 0;
+}
+
+static enum pf_status slab_new(struct pf_pool *p)
+{
+    if (!pf_budget_take(p->budget, p->slab_size)) {
+        return PF_ERR_LIMIT;
+    }
+    struct pf_slab *s = aligned_alloc(p->slab_size, p->slab_size);
+    if (s == NULL) {
+        pf_budget_give(p->budget, p->slab_size);
+        return PF_ERR_NOMEM;
+    }
+    *s = (struct pf_slab){.free = NULL};
+    ASAN_POISON_MEMORY_REGION((char *)s + HEADER, p->slab_size - HEADER);
+    list_add(&p->partial, s);
+    return PF_OK;
+}
+
+static void *slab_take(struct pf_pool *p, struct pf_slab *s)
+{
+    void *object;
+    if (s->free != NULL) {
+        object = s->free;
+        s->free = s->free->next;
+    } else {
+        object = (char *)s + HEADER + s->fresh * p->object_size;
+        s->fresh++;
+    }
+    ASAN_UNPOISON_MEMORY_REGION(object, p->object_size);
+    return object;
+}
+
+enum pf_status pf_pool_get(struct pf_pool *p, void **out)
+{
+    if (p->partial == NULL) {
+        enum pf_status st = slab_new(p);
+        if (st != PF_OK) {
+            return st;
+        }
+    }
+    struct pf_slab *s = p->partial;
+    *out = slab_take(p, s);
+    p->in_use++;
+    s->used++;
+    if (s->used == p->per_slab) {
+        list_remove(&p->partial, s);
+        list_add(&p->full, s);
+    }
+    return PF_OK;
+}
+
+void pf_pool_put(struct pf_pool *p, void *object)
+{
+    if (object == NULL) {
+        return;
+    }
+    struct pf_slab *s = (void *)((uintptr_t)object & ~(uintptr_t)(p->slab_size - 1));
+    if (s->used == p->per_slab) {
+        list_remove(&p->full, s);
+        list_add(&p->partial, s);
+    }
+    struct free_object *f = object;
+    f->next = s->free;
+    s->free = f;
+    ASAN_POISON_MEMORY_REGION((char *)object + sizeof *f, p->object_size - sizeof *f);
+    p->in_use--;
+    s->used--;
+    if (s->used == 0 && (s->prev != NULL || s->next != NULL)) {
+        list_remove(&p->partial, s);
+        slab_free(p, s);
+    }
+}
