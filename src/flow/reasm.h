@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What:    one direction of a TCP connection: packets in, bytes in order and gaps out.
+ * Owns:    copies of segments that came too early; never the packets.
+ * Threads: one owner, together with its env.
+ * Errors:  none: what cannot be kept becomes a gap, and limited says so.
+ * Limits:  env->max_held per direction and env's budget, both with overhead; before the anchor
+ *          PF_REASM_HOLD_SEGS segments or PF_REASM_HOLD_BYTES bytes.
+ *
+ *        origin          next                    low
+ *          |  delivered    |        hole          |==held==|   |==held==|
+ *          0 ------------ off ------------------------------------------->  stream offset
+ *
+ * Internally a byte's place is a 64-bit number whose low half is its raw sequence number, chosen
+ * nearest to next (+-2^31); so nothing is converted and a stream may be longer than 4 GiB. Held
+ * segments never overlap each other: of two copies of a byte the first one stays.
+ *
+ * After each push, pop until it returns false: bytes that are in order come out in place, without
+ * being copied, and only then is the rest of the packet stored.
+ *
+ *     pf_reasm_push(r, pkt);
+ *     while (pf_reasm_pop(r, &piece)) { ... }
+ *
+ * A hole is given up only when what is behind it does not fit any more, or by pf_reasm_flush: in a
+ * file a retransmission may come any time. The lowest hole goes first. Bytes that come for it later
+ * are counted in late_bytes and dropped.
+ *
+ * Before the anchor nothing is delivered: in a shuffled capture data may precede its SYN. The
+ * caller anchors at ISN + 1 when it knows the SYN, or where it finds the beginning of something
+ * (pf_reasm_peek_lowest); the direction anchors itself at its lowest byte when it can hold no more
+ * or is flushed, and a SYN that is pushed anchors it.
+ *
+ * A segment more than PF_REASM_WILD bytes ahead is not believed: it is counted and dropped, unless
+ * it begins where the one counted before it ended. Of a stream that really lost so much only the
+ * first segment is lost with it; a forged one is kept away.
+ */
+#ifndef PF_FLOW_REASM_H
+#define PF_FLOW_REASM_H
+
+#include "base/pkt.h"
+#include "base/pool.h"
+
+#include <stdbool.h>
+
+enum {
+    PF_REASM_CLASSES = 4,
+    PF_REASM_HOLD_SEGS = 32,
+    PF_REASM_HOLD_BYTES = 64 * 1024,
+    PF_REASM_WILD = 1 << 30,
+    PF_REASM_MAX_HELD = 16 * 1024 * 1024 /* the default of max_held */
+};
+
+/* What all directions of a worker share. */
+struct pf_reasm_env {
+    struct pf_pool blocks[PF_REASM_CLASSES];
+    uint32_t max_held; /* bytes per direction */
+    uint64_t steps;    /* nodes visited in trees so far */
+};
+
+void pf_reasm_env_init(struct pf_reasm_env *env, struct pf_budget *budget, uint32_t max_held);
+void pf_reasm_env_fini(struct pf_reasm_env *env);
+
+enum pf_piece_kind { PF_PIECE_DATA, PF_PIECE_GAP };
+
+struct pf_piece {
+    enum pf_piece_kind kind;
+    uint64_t off;        /* stream offset of the first byte */
+    const uint8_t *data; /* NULL in a gap; valid until the next call on this direction */
+    uint64_t len;
+    uint64_t packet; /* data: where it came; gap: the packet behind it, 0 at the end */
+    int64_t ts_ns;   /* that packet's */
+};
+
+struct pf_seg;
+
+/* Read anchored, limited, conflicts, late_bytes, wild; the rest is private. */
+struct pf_reasm {
+    struct pf_reasm_env *env;
+    struct pf_seg *root;      /* splay tree of what is held, by off */
+    struct pf_seg *low;       /* its lowest */
+    struct pf_seg *lent;      /* handed out by the last pop */
+    const struct pf_pkt *pkt; /* the last one pushed; read only while left > 0 */
+    uint64_t pkt_off;         /* place of the first of its bytes that are left */
+    uint64_t next;            /* first place not delivered; before the anchor: a place nearby */
+    uint64_t origin;          /* place of stream offset 0 */
+    uint64_t end;             /* behind the highest byte known to exist: FIN, cut packets */
+    uint64_t gap_off;         /* the last hole given up */
+    uint64_t late_bytes;      /* bytes that came for it */
+    uint32_t gap_len;
+    uint32_t left;      /* bytes of pkt not dealt with */
+    uint32_t held;      /* bytes of blocks */
+    uint32_t segs;      /* blocks */
+    uint32_t conflicts; /* overlaps whose bytes differ, while both copies were there */
+    uint32_t wild;      /* segments too far ahead */
+    uint32_t wild_seq;  /* where the last of them ended */
+    bool started;
+    bool anchored;
+    bool flushing;
+    bool limited; /* a hole was given up at a limit */
+};
+
+/* env outlives r. Takes no memory before a segment comes early. */
+void pf_reasm_init(struct pf_reasm *r, struct pf_reasm_env *env);
+void pf_reasm_fini(struct pf_reasm *r);
+
+/*
+ * Stream offset 0 is the byte with sequence number seq; what is held below it is dropped. Once
+ * anchored it stays. Call between push/pop rounds or before the first; then pop.
+ */
+void pf_reasm_anchor(struct pf_reasm *r, uint32_t seq);
+
+/*
+ * pkt and its bytes are read until pop has returned false. A SYN counts one sequence number: data
+ * on it (RFC 7413) begins at ISN + 1.
+ */
+void pf_reasm_push(struct pf_reasm *r, const struct pf_pkt *pkt);
+
+/* The next piece in order; false: nothing for now. */
+PF_MUST_USE bool pf_reasm_pop(struct pf_reasm *r, struct pf_piece *piece);
+
+/* Not anchored, and so much is held that the next packet may anchor it at its lowest byte. */
+bool pf_reasm_unanchored_full(const struct pf_reasm *r);
+
+/* The lowest held segment; false: none. span is valid until the next call on this direction. */
+PF_MUST_USE bool pf_reasm_peek_lowest(const struct pf_reasm *r, uint32_t *seq,
+                                      struct pf_span *span);
+
+/* The flow has ended: pop now hands out all that is held, with gaps between, up to the FIN. */
+void pf_reasm_flush(struct pf_reasm *r);
+
+#endif
