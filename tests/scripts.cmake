@@ -29,6 +29,13 @@ if(TARGET plainflow)
   foreach(name apache_walk apache_resume nginx_walk suites extensions)
     pf_script(interop ${name} 300 ${CMAKE_CURRENT_SOURCE_DIR}/interop/${name})
   endforeach()
+  foreach(name usage captures keys output signals)
+    pf_script(cli ${name} 120 ${CMAKE_CURRENT_SOURCE_DIR}/cli/${name})
+  endforeach()
+  foreach(part workers carriers)
+    pf_script(pipeline determinism_${part} 600
+      ${CMAKE_CURRENT_SOURCE_DIR}/pipeline/determinism ${part})
+  endforeach()
   pf_script(corpus third_party 900 ${CMAKE_CURRENT_SOURCE_DIR}/corpus/run)
 endif()
 

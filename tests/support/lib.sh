@@ -65,6 +65,10 @@ conclude() {
     [ "$failures" -eq 0 ] && [ "$checks" -gt 0 ]
 }
 
+not() {
+    ! "$@"
+}
+
 same() {
     cmp -s -- "$1" "$2"
 }
