@@ -6,6 +6,10 @@ function(pf_script label name seconds)
   add_test(NAME ${label}.${name} COMMAND ${ARGN})
   set_tests_properties(${label}.${name} PROPERTIES
     LABELS ${label} TIMEOUT ${seconds} SKIP_RETURN_CODE 77)
+  # A finding must not look like an exit status of the program.
+  set_property(TEST ${label}.${name} APPEND PROPERTY ENVIRONMENT
+    ASAN_OPTIONS=exitcode=99 UBSAN_OPTIONS=exitcode=99:print_stacktrace=1
+    TSAN_OPTIONS=exitcode=99:halt_on_error=1 LSAN_OPTIONS=exitcode=99)
   if(TARGET plainflow)
     set_property(TEST ${label}.${name} APPEND PROPERTY
       ENVIRONMENT PLAINFLOW=$<TARGET_FILE:plainflow>)
