@@ -32,14 +32,19 @@ struct pf_secret {
     uint8_t len; /* 0: not known */
 };
 
-/* Everything that opens one direction's records from one key change to the next. Immutable. */
+/*
+ * Everything that opens one direction's records from one key change to the next. Immutable. The key
+ * schedules below fill all of it: id is drawn so that no two of a process are the same, and lets
+ * contexts remember whose key they hold; 0 (keys made by hand) is never remembered.
+ */
 struct pf_keys {
     const struct pf_suite *suite;
-    uint64_t id;      /* unique in the process, so that contexts can remember whose key they hold */
+    uint64_t id;
     uint16_t version; /* PF_VERSION_*; drafts of TLS 1.3 count as TLS 1.3 */
-    bool etm;         /* RFC 7366 */
+    bool etm;         /* RFC 7366; means something to CBC only */
+    uint8_t draft;    /* of TLS 1.3; 0: the RFC. Before 25 the header is not authenticated */
     uint8_t key[32];
-    uint8_t iv[16];   /* CBC: first IV (SSL 3.0, TLS 1.0); AEAD: fixed part or the whole nonce base */
+    uint8_t iv[16]; /* CBC: first IV (SSL 3.0, TLS 1.0); AEAD: fixed part or whole nonce base */
     uint8_t mac_key[48];
 };
 
@@ -70,16 +75,15 @@ PF_MUST_USE enum pf_status pf_kdf_extended_master(struct pf_kdf *kdf, uint16_t v
                                                   const struct pf_span transcript[3],
                                                   struct pf_master *out);
 
-/* The key block, split: out[PF_C2S], out[PF_S2C]. Export ciphers derive their final keys here too. */
-PF_MUST_USE enum pf_status pf_kdf_key_block(struct pf_kdf *kdf, uint16_t version,
-                                            const struct pf_suite *suite, bool etm,
-                                            const struct pf_master *master,
-                                            const uint8_t client_random[PF_RANDOM_LEN],
-                                            const uint8_t server_random[PF_RANDOM_LEN],
-                                            struct pf_keys out[2]);
+/* The key block, split: out[PF_C2S], out[PF_S2C]. Export ciphers derive their final keys here too.
+ * PF_ERR_UNSUPPORTED for a suite that is named but not opened. */
+PF_MUST_USE enum pf_status
+pf_kdf_key_block(struct pf_kdf *kdf, uint16_t version, const struct pf_suite *suite, bool etm,
+                 const struct pf_master *master, const uint8_t client_random[PF_RANDOM_LEN],
+                 const uint8_t server_random[PF_RANDOM_LEN], struct pf_keys out[2]);
 
-/* RFC 8446 section 7.3: key and iv of a traffic secret. draft: 0, or 18-28 for "TLS 1.3, " labels
- * (drafts up to 19) instead of "tls13 ". */
+/* RFC 8446 section 7.3: key and iv of a traffic secret. draft: 0, or 18-28; drafts up to 19 have
+ * "TLS 1.3, " labels instead of "tls13 ". */
 PF_MUST_USE enum pf_status pf_kdf_tls13_keys(struct pf_kdf *kdf, const struct pf_suite *suite,
                                              unsigned draft, const struct pf_secret *secret,
                                              struct pf_keys *out);
@@ -89,8 +93,8 @@ PF_MUST_USE enum pf_status pf_kdf_tls13_update(struct pf_kdf *kdf, const struct 
                                                unsigned draft, const struct pf_secret *in,
                                                struct pf_secret *out);
 
-/* RFC 4279 section 2: the pre-master secret of plain PSK (other_secret of psk_len zeros), or with
- * the given other secret. *len is set; returns PF_ERR_LIMIT if it does not fit into cap. */
+/* RFC 4279 section 2: the pre-master secret of plain PSK (other.ptr NULL: as many zeros as the key
+ * is long), or with the given other secret. *len is set; PF_ERR_LIMIT if it does not fit. */
 PF_MUST_USE enum pf_status pf_psk_pre_master(struct pf_span psk, struct pf_span other, uint8_t *out,
                                              size_t cap, size_t *len);
 

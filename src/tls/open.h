@@ -6,7 +6,10 @@
  *          one record to the next (chained CBC IV, RC4 keystream, DEFLATE window).
  * Threads: a pf_crypt belongs to one thread; keys are read only; a chain moves with its records.
  * Errors:  PF_ERR_REJECTED: did not verify (nothing of the plaintext may be used);
- *          PF_ERR_MALFORMED: too short for what it must hold; PF_ERR_UNSUPPORTED; PF_ERR_INTERNAL.
+ *          PF_ERR_MALFORMED: too short or too long for what it must hold;
+ *          PF_ERR_TRUNCATED: chained CBC whose IV was lost: its first block cannot be known;
+ *          PF_ERR_UNSUPPORTED: no such cipher in this libcrypto, or DEFLATE behind a gap;
+ *          PF_ERR_LIMIT, PF_ERR_NOMEM, PF_ERR_INTERNAL.
  * Limits:  a record body is at most PF_RECORD_MAX bytes.
  *
  * Only RC4 and DEFLATE make a record depend on having opened those before it. TLS 1.0's chained IV
@@ -43,7 +46,12 @@ void pf_chain_fini(struct pf_chain *chain);
 /* True if records must be opened one after the other (RC4, DEFLATE). */
 bool pf_chain_is_sequential(const struct pf_chain *chain);
 
-/* Moves a CBC chain over a record that is not opened now: remembers its last block. */
+/*
+ * Moves the chain over a record that is not opened, now or ever: chained CBC remembers the last
+ * block, RC4 runs its keystream over body.len bytes, DEFLATE notes that its window has a hole.
+ * body.ptr may be NULL for bytes that were not captured; chained CBC then does not know the next
+ * IV.
+ */
 void pf_chain_pass(struct pf_chain *chain, const struct pf_keys *keys, struct pf_span body);
 
 /* A record as it lay on the wire. */
@@ -56,47 +64,61 @@ struct pf_record {
 /* An opened record. */
 struct pf_plain {
     uint8_t type;        /* TLS 1.3: the inner content type */
-    struct pf_span data; /* lies in the out buffer given, or in the chain's inflate buffer */
+    struct pf_span data; /* lies in the out buffer given, or in the chain (DEFLATE) until it is
+                            used again */
 };
 
 /*
  * Opens one record with sequence number seq. out: at least body.len bytes, PF_PLAINTEXT_MAX + 2048
  * when DEFLATE is in use; must not overlap the record. On failure the contents of out are undefined
  * and the chain's IV has moved on, as it would on success; an RC4 keystream moves on as well.
+ *
+ * Behind a gap chain->iv_known is false, and a record whose IV is chained gives PF_ERR_TRUNCATED;
+ * the one behind it opens again. A record that was verified but whose compressed bytes refer to
+ * what was lost gives PF_ERR_UNSUPPORTED; those behind it may open.
  */
 PF_MUST_USE enum pf_status pf_open_record(struct pf_crypt *crypt, const struct pf_keys *keys,
                                           struct pf_chain *chain, uint64_t seq,
                                           const struct pf_record *record, uint8_t *out,
                                           size_t out_cap, struct pf_plain *plain);
 
-/* Smallest and largest body that a record of one plaintext byte range can have under these keys:
- * used to bound how many records a gap can have swallowed, and to recognise headers. */
+/* Smallest and largest body that a record can have under these keys, empty ones included: bounds
+ * how many records a gap can have swallowed, and helps to recognise headers. */
 void pf_open_body_bounds(const struct pf_keys *keys, unsigned *min_body, unsigned *max_body);
 
-/* Bytes of plaintext in a body of body_len bytes: exact for AEAD and stream ciphers (*exact true),
- * an upper bound for CBC. TLS 1.3: counts padding and is one byte less for the inner type. */
+/* Bytes of plaintext in a body of body_len bytes, before decompression: exact for AEAD and stream
+ * ciphers (*exact true), an upper bound for CBC and TLS 1.3 (which may pad), where the byte of the
+ * padding's length or of the inner type is already taken off. 0 for bodies that are too short. */
 uint32_t pf_open_plaintext_len(const struct pf_keys *keys, uint32_t body_len, bool *exact);
 
-/*
- * The sequence number of a record, given that it lies in [lo, hi]. GCM: solved from the tag in
- * constant time; TLS 1.2 AEAD: the explicit nonce says it when the sender counts (hint_nonce: the
- * nonce minus sequence number before the gap, hint_known); others: bounded search from `likely`
- * outward. *trials is increased by what was spent; the search ends at max_trials (PF_ERR_LIMIT).
- * PF_ERR_REJECTED: no number in the range fits. RC4: the caller says gap_bytes, the ciphertext bytes
- * (with headers) between the last opened record and this one; the keystream position follows from
- * it for each candidate (gap_bytes - 5 per lost record), and on success chain stands behind it.
- */
+/* What is known of a record's number. Units: records, and bytes of the stream with headers. */
 struct pf_seq_search {
-    uint64_t lo;
+    uint64_t lo; /* it lies in [lo, hi] */
     uint64_t hi;
-    uint64_t likely;
-    uint64_t gap_bytes; /* RC4 only */
-    uint64_t next_seq;  /* RC4 only: the number of the first lost record */
-    uint64_t hint_nonce;
+    uint64_t likely;     /* where a search starts */
+    uint64_t gap_bytes;  /* RC4: ciphertext with headers between the last opened record and this */
+    uint64_t next_seq;   /* RC4: the number of the first lost record */
+    uint64_t hint_nonce; /* explicit nonce minus sequence number, before the gap */
     bool hint_known;
-    uint32_t max_trials;
+    uint32_t max_trials; /* of this call */
 };
 
+/*
+ * The sequence number of a record. GCM: solved from the tag in constant time; TLS 1.2 AEAD: tried
+ * first from the explicit nonce, for senders that count with it (without hint_known those that
+ * count from 0); all others: bounded search from `likely` outward (RC4: by position, around it).
+ * Nothing of the record is trusted but what its tag or MAC proves. *trials is increased by what was
+ * spent.
+ *
+ * PF_ERR_REJECTED: no number in the range fits. PF_ERR_LIMIT: max_trials did not cover the range.
+ * PF_ERR_TRUNCATED: as for pf_open_record; use the next record. PF_ERR_MALFORMED: no record of
+ * these keys has such a length.
+ *
+ * The record is not opened: pf_open_record with *seq comes next. RC4: the chain must stand behind
+ * the last opened record; the keystream position follows from gap_bytes for each candidate (5 bytes
+ * less per lost record), and on success the chain stands in front of this record, otherwise where
+ * it was. DEFLATE: on success its window has a hole.
+ */
 PF_MUST_USE enum pf_status pf_open_find_seq(struct pf_crypt *crypt, const struct pf_keys *keys,
                                             struct pf_chain *chain, const struct pf_record *record,
                                             const struct pf_seq_search *search, uint64_t *seq,

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tls/cipher.h"
+
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/provider.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum pf_status pf_crypt_init(struct pf_crypt *crypt)
+{
+    memset(crypt, 0, sizeof *crypt);
+    crypt->lib = OSSL_LIB_CTX_new();
+    if (crypt->lib == NULL) {
+        ERR_clear_error();
+        return PF_ERR_NOMEM;
+    }
+    crypt->base = OSSL_PROVIDER_load(crypt->lib, "default");
+    if (crypt->base == NULL) {
+        ERR_clear_error();
+        pf_crypt_fini(crypt);
+        return PF_ERR_INTERNAL;
+    }
+    return PF_OK;
+}
+
+static void engine_fini(struct pf_cipher_engine *engine)
+{
+    for (int i = 0; engine->slots != NULL && i < PF_CIPHER_WAYS; i++) {
+        EVP_CIPHER_CTX_free(engine->slots[i].ctx);
+    }
+    if (engine->slots != NULL) {
+        pf_wipe(engine->slots, PF_CIPHER_WAYS * sizeof *engine->slots);
+    }
+    free(engine->slots);
+    EVP_CIPHER_free(engine->cipher);
+}
+
+void pf_crypt_fini(struct pf_crypt *crypt)
+{
+    for (int i = 0; i < PF_BULK_ROWS; i++) {
+        engine_fini(&crypt->engines[i]);
+    }
+    OSSL_PROVIDER_unload(crypt->legacy);
+    OSSL_PROVIDER_unload(crypt->base);
+    OSSL_LIB_CTX_free(crypt->lib);
+    pf_wipe(crypt, sizeof *crypt);
+}
+
+EVP_CIPHER *pf_cipher_fetch(struct pf_crypt *crypt, const char *name)
+{
+    EVP_CIPHER *cipher = EVP_CIPHER_fetch(crypt->lib, name, NULL);
+    if (cipher == NULL && crypt->legacy == NULL) {
+        crypt->legacy = OSSL_PROVIDER_load(crypt->lib, "legacy");
+        cipher = EVP_CIPHER_fetch(crypt->lib, name, NULL);
+    }
+    ERR_clear_error();
+    return cipher;
+}
+
+static enum pf_status engine_ready(struct pf_crypt *crypt, const struct pf_bulk *bulk,
+                                   struct pf_cipher_engine *engine)
+{
+    if (engine->slots != NULL) {
+        return PF_OK;
+    }
+    if (!engine->tried && bulk->supported && bulk->evp_name != NULL) {
+        engine->cipher = pf_cipher_fetch(crypt, bulk->evp_name);
+    }
+    engine->tried = true;
+    if (engine->cipher == NULL) {
+        return PF_ERR_UNSUPPORTED;
+    }
+    engine->slots = calloc(PF_CIPHER_WAYS, sizeof *engine->slots);
+    return engine->slots != NULL ? PF_OK : PF_ERR_NOMEM;
+}
+
+/* A context that lacks nothing but key and nonce. CCM's default nonce is not TLS's. */
+static EVP_CIPHER_CTX *new_context(const struct pf_bulk *bulk, const EVP_CIPHER *cipher)
+{
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    if (ctx == NULL) {
+        return NULL;
+    }
+    bool ready = EVP_DecryptInit_ex2(ctx, cipher, NULL, NULL, NULL) == 1;
+    if (bulk->mode == PF_MODE_CCM) {
+        ready = ready &&
+                EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_IVLEN, PF_NONCE_LEN, NULL) == 1 &&
+                EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, bulk->tag_len, NULL) == 1;
+    } else if (bulk->mode == PF_MODE_CBC) {
+        ready = ready && EVP_CIPHER_CTX_set_padding(ctx, 0) == 1;
+    }
+    if (!ready) {
+        EVP_CIPHER_CTX_free(ctx);
+        return NULL;
+    }
+    return ctx;
+}
+
+static bool slot_key(struct pf_cipher_slot *slot, const struct pf_keys *keys)
+{
+    if (EVP_DecryptInit_ex2(slot->ctx, NULL, keys->key, NULL, NULL) != 1) {
+        return false;
+    }
+    if (!pf_aead_is_assembled(keys->suite->bulk)) {
+        return true;
+    }
+    static const uint8_t zeros[16] = {0}; /* H is the cipher of zeros: counter mode from zero */
+    uint8_t h[16];
+    int len = 0;
+    if (EVP_DecryptInit_ex2(slot->ctx, NULL, NULL, zeros, NULL) != 1 ||
+        EVP_DecryptUpdate(slot->ctx, h, &len, zeros, sizeof zeros) != 1) {
+        return false;
+    }
+    pf_ghash_key(&slot->ghash, h);
+    return true;
+}
+
+enum pf_status pf_cipher_slot(struct pf_crypt *crypt, const struct pf_keys *keys,
+                              struct pf_cipher_slot **out)
+{
+    const struct pf_bulk *bulk = keys->suite->bulk;
+    struct pf_cipher_engine *engine = &crypt->engines[bulk->row];
+    enum pf_status st = engine_ready(crypt, bulk, engine);
+    if (st != PF_OK) {
+        return st;
+    }
+    struct pf_cipher_slot *slot = &engine->slots[keys->id % PF_CIPHER_WAYS];
+    *out = slot;
+    if (keys->id != 0 && slot->id == keys->id) {
+        return PF_OK;
+    }
+    slot->id = 0;
+    if (slot->ctx == NULL) {
+        slot->ctx = new_context(bulk, engine->cipher);
+    }
+    if (slot->ctx == NULL || !slot_key(slot, keys)) {
+        ERR_clear_error();
+        return PF_ERR_INTERNAL;
+    }
+    slot->id = keys->id;
+    return PF_OK;
+}
+
+const struct pf_mac *pf_cipher_mac(struct pf_crypt *crypt, const struct pf_keys *keys)
+{
+    struct pf_mac_slot *slot = &crypt->macs[keys->id % PF_MAC_WAYS];
+    if (keys->id == 0 || slot->id != keys->id) {
+        enum pf_hash hash = keys->suite->mac;
+        if (keys->version == PF_VERSION_SSL3) {
+            pf_mac_ssl3(&slot->mac, hash, keys->mac_key, pf_hash_len(hash));
+        } else {
+            pf_mac_hmac(&slot->mac, hash, keys->mac_key, pf_hash_len(hash));
+        }
+        slot->id = keys->id;
+    }
+    return &slot->mac;
+}
+
+void pf_cipher_mac_of(const struct pf_mac *mac, const struct pf_keys *keys,
+                      const struct pf_sealed *rec, struct pf_span content, uint8_t *out)
+{
+    uint8_t head[13];
+    size_t n = 0;
+    for (int shift = 56; shift >= 0; shift -= 8) {
+        head[n++] = (uint8_t)(rec->seq >> shift);
+    }
+    head[n++] = rec->type;
+    if (keys->version != PF_VERSION_SSL3) {
+        head[n++] = (uint8_t)(rec->version >> 8);
+        head[n++] = (uint8_t)rec->version;
+    }
+    head[n++] = (uint8_t)(content.len >> 8);
+    head[n++] = (uint8_t)content.len;
+    union pf_hash_state state;
+    pf_mac_begin(mac, &state);
+    pf_hash_add(mac->hash, &state, head, n);
+    pf_hash_add(mac->hash, &state, content.ptr, content.len);
+    pf_mac_end(mac, &state, out);
+}
+
+bool pf_cipher_mac_fits(const struct pf_mac *mac, const struct pf_keys *keys,
+                        const struct pf_sealed *rec, struct pf_span content, const uint8_t *tag)
+{
+    uint8_t expected[PF_DIGEST_MAX];
+    pf_cipher_mac_of(mac, keys, rec, content, expected);
+    return CRYPTO_memcmp(expected, tag, pf_hash_len(mac->hash)) == 0;
+}
+
+enum pf_status pf_cipher_reject(void)
+{
+    ERR_clear_error();
+    return PF_ERR_REJECTED;
+}
