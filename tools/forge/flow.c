@@ -4,10 +4,19 @@
 #include <openssl/err.h>
 #include <string.h>
 
+/* One whole flow, less what adding up shares loses. */
+static const double RESUME_ONE = 1 - 1e-9;
+
+bool forge_flow_may_start(const struct forge_world *w, uint64_t index)
+{
+    const struct forge_profile *p = &w->profiles[index % w->profile_count];
+    return p->session != NULL || !p->used || w->resume_owed + w->options->resume < RESUME_ONE;
+}
+
 static bool take_resumption(struct forge_world *w, const struct forge_profile *p)
 {
     w->resume_owed += w->options->resume;
-    if (w->resume_owed < 1 - 1e-9 || p->session == NULL || !SSL_SESSION_is_resumable(p->session)) {
+    if (w->resume_owed < RESUME_ONE || p->session == NULL) {
         return false;
     }
     w->resume_owed -= 1;
@@ -26,6 +35,7 @@ static EVP_MD_CTX *new_digest(void)
 void forge_flow_init(struct forge_flow *f, struct forge_world *w, uint64_t index)
 {
     *f = (struct forge_flow){.world = w, .profile = &w->profiles[index % w->profile_count]};
+    f->profile->used = true;
     forge_peers_init(&f->peers, f->profile, w->method, take_resumption(w, f->profile));
     forge_conn_init(&f->conn, &w->sender, index);
     forge_stream_request(&f->stream[PF_C2S], &w->content, w->options->request_bytes, index);
@@ -87,14 +97,17 @@ static void shake(struct forge_flow *f)
         f->peers.pipe[PF_S2C].unread = o->renegotiate == 0 && !o->check;
         forge_pipe_settle(&f->peers.pipe[PF_S2C]);
         f->conn.handshake = false;
+        f->resumed = SSL_session_reused(f->peers.server) == 1;
+        SSL_get_client_random(f->peers.server, f->client_random, sizeof f->client_random);
         f->phase = FORGE_REQUEST;
     }
 }
 
+/* Before a record and not after: libssl sends the change with the next one. */
 static void update_key(struct forge_flow *f)
 {
     uint32_t every = f->world->options->key_update;
-    if (every == 0 || f->profile->suite.version != TLS1_3_VERSION ||
+    if (every == 0 || f->profile->suite.version != TLS1_3_VERSION || f->writes[PF_S2C] == 0 ||
         f->writes[PF_S2C] % every != 0) {
         return;
     }
@@ -114,14 +127,14 @@ static void talk(struct forge_flow *f, enum pf_dir dir, uint64_t limit)
     uint64_t stop = s->done + forge_rng_range(&w->rng, FORGE_STEP_MIN, FORGE_STEP_MAX);
     while (s->done < stop && s->done < limit) {
         const uint8_t *ptr;
+        if (dir == PF_S2C) {
+            update_key(f);
+        }
         size_t want =
             record.lo == record.hi ? record.lo : forge_rng_range(&w->rng, record.lo, record.hi);
         size_t n = forge_stream_read(s, want, &ptr);
         forge_peers_write(end, ptr, n);
         f->writes[dir]++;
-        if (dir == PF_S2C) {
-            update_key(f);
-        }
     }
     transmit(f, dir);
     if (!f->peers.pipe[dir].unread) {

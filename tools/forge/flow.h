@@ -46,11 +46,16 @@ struct forge_flow {
     struct forge_peers peers;
     struct forge_conn conn;
     struct forge_stream stream[FORGE_DIRS];
+    uint8_t client_random[SSL3_RANDOM_SIZE]; /* this and the next of the first handshake */
+    bool resumed;
     EVP_MD_CTX *received[FORGE_DIRS]; /* with --check, else NULL */
     uint64_t writes[FORGE_DIRS];
     uint32_t renegotiations;
     uint32_t key_updates;
 };
+
+/* False: this flow is to resume a session that a flow which is open is about to make. */
+bool forge_flow_may_start(const struct forge_world *w, uint64_t index);
 
 /* Not to be moved afterwards: see struct forge_peers. */
 void forge_flow_init(struct forge_flow *f, struct forge_world *w, uint64_t index);

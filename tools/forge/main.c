@@ -101,7 +101,8 @@ static void run_flows(struct forge_world *w, struct forge_truth *truth)
     uint32_t open_count = 0;
     uint64_t started = 0;
     for (;;) {
-        while (open_count < o->concurrent && started < o->flows) {
+        while (open_count < o->concurrent && started < o->flows &&
+               (open_count == 0 || forge_flow_may_start(w, started))) {
             open[open_count] = forge_alloc(sizeof **open);
             forge_flow_init(open[open_count++], w, started++);
         }

@@ -104,9 +104,30 @@ static void on_keylog(const SSL *ssl, const char *line)
 static int on_session(SSL *ssl, SSL_SESSION *session)
 {
     struct forge_profile *p = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
-    SSL_SESSION_free(p->session);
-    p->session = session;
-    return 1; /* kept */
+    int len = i2d_SSL_SESSION(session, NULL);
+    if (len <= 0) {
+        die_tls("keeping a session");
+    }
+    free(p->session);
+    p->session = forge_alloc((size_t)len);
+    unsigned char *end = p->session;
+    p->session_len = (size_t)i2d_SSL_SESSION(session, &end);
+    return 0; /* no reference kept */
+}
+
+/*
+ * Each flow resumes a copy that was written out and read again: libssl marks a TLS 1.3 session as
+ * used up once it was resumed, and 3.0 also those that it makes from it.
+ */
+static void resume_session(SSL *client, const struct forge_profile *p)
+{
+    const unsigned char *der = p->session;
+    SSL_SESSION *copy = d2i_SSL_SESSION(NULL, &der, (long)p->session_len);
+    if (copy == NULL) {
+        die_tls("reading a session");
+    }
+    must(SSL_set_session(client, copy), "resuming a session");
+    SSL_SESSION_free(copy);
 }
 
 static size_t psk_bytes(const SSL *ssl, unsigned char *dst, size_t cap)
@@ -212,7 +233,7 @@ void forge_profile_init(struct forge_profile *p, const struct forge_options *o,
 
 void forge_profile_fini(struct forge_profile *p)
 {
-    SSL_SESSION_free(p->session);
+    free(p->session);
     SSL_CTX_free(p->client);
     SSL_CTX_free(p->server);
     *p = (struct forge_profile){0};
@@ -244,7 +265,7 @@ void forge_peers_init(struct forge_peers *peers, struct forge_profile *p, BIO_ME
     SSL_set_accept_state(peers->server);
     must(SSL_set_tlsext_host_name(peers->client, HOST), "server name");
     if (resume) {
-        must(SSL_set_session(peers->client, p->session), "resuming a session");
+        resume_session(peers->client, p);
     }
 }
 

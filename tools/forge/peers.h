@@ -29,9 +29,11 @@ struct forge_profile {
     struct forge_suite suite;
     SSL_CTX *client;
     SSL_CTX *server;
-    SSL_SESSION *session; /* the newest one that can be resumed, or NULL */
+    uint8_t *session; /* the newest one that can be resumed, in DER, or NULL */
+    size_t session_len;
     const char *psk;
     FILE *keylog;
+    bool used; /* a flow of it was started */
 };
 
 /* Bytes of one direction: [0, sent) are on the wire, [0, taken) the receiver has read. */

@@ -99,8 +99,6 @@ static json_t *flow_line(struct forge_flow *f)
 {
     const struct forge_lane *lane = &f->conn.lane;
     const SSL_CIPHER *cipher = SSL_get_current_cipher(f->peers.server);
-    uint8_t random[SSL3_RANDOM_SIZE];
-    size_t random_len = SSL_get_client_random(f->peers.server, random, sizeof random);
     json_t *line = json_object();
     json_object_set_new(line, "flow", json_integer((json_int_t)lane->number));
     json_object_set_new(line, "ts_ns", json_integer(lane->first_ns));
@@ -109,8 +107,8 @@ static json_t *flow_line(struct forge_flow *f)
     json_object_set_new(line, "version", json_string(version_name(f->profile->suite.version)));
     json_object_set_new(line, "cipher", json_string(SSL_CIPHER_standard_name(cipher)));
     json_object_set_new(line, "suite", json_string(SSL_CIPHER_get_name(cipher)));
-    json_object_set_new(line, "resumed", json_boolean(SSL_session_reused(f->peers.server)));
-    json_object_set_new(line, "client_random", hex(random, random_len));
+    json_object_set_new(line, "resumed", json_boolean(f->resumed));
+    json_object_set_new(line, "client_random", hex(f->client_random, sizeof f->client_random));
     json_object_set_new(line, "renegotiations", json_integer(f->renegotiations));
     json_object_set_new(line, "key_updates", json_integer(f->key_updates));
     json_object_set_new(line, "reordered", json_integer((json_int_t)lane->reordered));
