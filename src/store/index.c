@@ -199,11 +199,15 @@ static bool get_kind(struct pf_cur *c, enum pf_index_kind *kind, enum pf_dir *di
     return v == PF_INDEX_CHUNK || v == PF_INDEX_GAP;
 }
 
-bool pf_index_parse_back(struct pf_span body, enum pf_dir *dir, uint64_t *back)
+static bool get_front(struct pf_cur *c, struct pf_index_front *f)
+{
+    return get_kind(c, &f->kind, &f->dir) && get_varint(c, &f->back) && get_varint(c, &f->offset);
+}
+
+bool pf_index_parse_front(struct pf_span body, struct pf_index_front *out)
 {
     struct pf_cur c = pf_cur_of(body);
-    enum pf_index_kind kind;
-    return get_kind(&c, &kind, dir) && get_varint(&c, back);
+    return get_front(&c, out);
 }
 
 static bool get_known(struct pf_cur *c, uint64_t *out)
@@ -237,11 +241,15 @@ static bool parse_chunk(struct pf_cur *c, struct pf_index_entry *e)
 bool pf_index_parse(struct pf_span body, struct pf_index_entry *out)
 {
     struct pf_cur c = pf_cur_of(body);
+    struct pf_index_front front;
     memset(out, 0, sizeof(*out));
-    if (!get_kind(&c, &out->kind, &out->dir) || !get_varint(&c, &out->back) ||
-        !get_varint(&c, &out->offset)) {
+    if (!get_front(&c, &front)) {
         return false;
     }
+    out->kind = front.kind;
+    out->dir = front.dir;
+    out->back = front.back;
+    out->offset = front.offset;
     return out->kind == PF_INDEX_CHUNK ? parse_chunk(&c, out)
                                        : parse_gap(&c, out->offset, &out->gap);
 }

@@ -48,6 +48,7 @@
 enum {
     PF_INDEX_FILE_HEADER = 16,
     PF_INDEX_ENTRY_HEADER = 8,
+    PF_INDEX_ENTRY_MIN = PF_INDEX_ENTRY_HEADER + 3,
     PF_INDEX_RECORD_MAX = 36,
     PF_INDEX_FIXED_MAX = 80,
     PF_INDEX_BODY_MAX = PF_INDEX_FIXED_MAX + PF_CHUNK_RECORDS * PF_INDEX_RECORD_MAX,
@@ -86,8 +87,14 @@ size_t pf_index_write(uint8_t *dst, const struct pf_index_entry *e,
 PF_MUST_USE bool pf_index_parse_header(struct pf_span s, uint32_t *body_len, uint32_t *check);
 uint32_t pf_index_check(struct pf_span body);
 
-/* The distance back alone: body may be cut after PF_INDEX_FIXED_MAX bytes. */
-PF_MUST_USE bool pf_index_parse_back(struct pf_span body, enum pf_dir *dir, uint64_t *back);
+/* What a body begins with: it may be cut after PF_INDEX_FIXED_MAX bytes. */
+struct pf_index_front {
+    enum pf_index_kind kind;
+    enum pf_dir dir;
+    uint64_t back;
+    uint64_t offset;
+};
+PF_MUST_USE bool pf_index_parse_front(struct pf_span body, struct pf_index_front *out);
 
 /* A whole body. Its records' lengths are not added up yet. */
 PF_MUST_USE bool pf_index_parse(struct pf_span body, struct pf_index_entry *out);
