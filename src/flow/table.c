@@ -5,6 +5,8 @@
 
 enum { FIRST_SLOTS = 256, FLOWS_PER_SLAB = 448 }; /* 448 * 144 bytes: 64 KiB slabs */
 
+_Static_assert(sizeof(struct pf_flow) <= 144, "there may be millions");
+
 void pf_table_init(struct pf_table *t, struct pf_budget *budget)
 {
     *t = (struct pf_table){.budget = budget};
@@ -130,7 +132,7 @@ static enum pf_status insert(struct pf_table *t, const struct pf_flow_key *key, 
         return st;
     }
     struct pf_flow *flow = object;
-    *flow = (struct pf_flow){.key = *key, .hash = hash};
+    *flow = (struct pf_flow){.key = *key, .hash_low = (uint32_t)hash};
     place(t->slots, t->mask, (struct pf_table_slot){.hash = hash, .flow = flow});
     t->count++;
     list_add(t, flow);
@@ -175,9 +177,12 @@ static void shift_back(struct pf_table *t, size_t hole)
 
 void pf_table_remove(struct pf_table *t, struct pf_flow *flow)
 {
-    struct pf_table_slot *s = probe(t, &flow->key, flow->hash);
+    size_t i = flow->hash_low & t->mask;
+    while (t->slots[i].flow != flow) {
+        i = (i + 1) & t->mask;
+    }
     list_remove(t, flow);
-    shift_back(t, (size_t)(s - t->slots));
+    shift_back(t, i);
     t->count--;
     pf_pool_put(&t->pool, flow);
 }

@@ -49,7 +49,9 @@ enum {
 
 struct pf_flow {
     struct pf_flow_key key;
-    uint64_t hash;
+    uint32_t hash_low;     /* of the key's hash: enough to find its slot again */
+    uint8_t state;         /* enum pf_flow_state */
+    uint8_t tag;           /* the caller's; 0 at the start of each incarnation */
     void *stream;          /* the caller's; set with pf_table_set_stream */
     struct pf_flow *newer; /* in the list it is in; NULL at the end */
     struct pf_flow *older;
@@ -59,8 +61,6 @@ struct pf_flow {
     int64_t last_ts_ns;    /* the highest ts_ns */
     int64_t last_clock_ns; /* of the last packet, also of one that was ignored */
     struct pf_flow_side side[2];
-    uint8_t state; /* enum pf_flow_state */
-    uint8_t tag;   /* the caller's; 0 at the start of each incarnation */
 };
 
 struct pf_flow_list {
@@ -95,7 +95,7 @@ struct pf_flow *pf_table_find(const struct pf_table *t, const struct pf_flow_key
                               uint64_t hash);
 
 /*
- * Finds the flow or makes one (all zero but key and hash: packets == 0), and makes it the newest.
+ * Finds the flow or makes one (all zero but for its key: packets == 0), and makes it the newest.
  * clock_ns: the packet's. Valid until it is removed.
  */
 PF_MUST_USE enum pf_status pf_table_get(struct pf_table *t, const struct pf_flow_key *key,

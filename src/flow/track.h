@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * What:    what a packet means for its flow: more of the same connection, a new one, or nothing.
- * Owns:    nothing; reads a packet and updates a struct pf_flow, all but its key, hash, stream and
- *          links.
+ * Owns:    nothing; reads a packet and updates a struct pf_flow, all but its key, hash_low, stream
+ *          and links.
  * Threads: whoever owns the flow.
  * Errors:  none.
  * Limits:  the present connection (incarnation) of a 5-tuple is known, nothing older.

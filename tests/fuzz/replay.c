@@ -12,7 +12,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { MAX_INPUT = 1 << 20, MUTATIONS = 300 };
+enum { LARGEST_INPUT = 1 << 20, MUTATIONS = 300 };
 
 static uint64_t state = 0x9e3779b97f4a7c15U;
 
@@ -55,7 +55,7 @@ static int run_file(const char *path, uint8_t *buf, uint8_t *copy)
     if (f == NULL) {
         return 0;
     }
-    size_t len = fread(buf, 1, MAX_INPUT, f);
+    size_t len = fread(buf, 1, LARGEST_INPUT, f);
     fclose(f);
     run_copy(buf, len);
     for (int i = 0; i < MUTATIONS; i++) {
@@ -67,8 +67,8 @@ static int run_file(const char *path, uint8_t *buf, uint8_t *copy)
 
 int main(int argc, char **argv)
 {
-    uint8_t *buf = malloc(MAX_INPUT);
-    uint8_t *copy = malloc(MAX_INPUT);
+    uint8_t *buf = malloc(LARGEST_INPUT);
+    uint8_t *copy = malloc(LARGEST_INPUT);
     if (argc != 2 || buf == NULL || copy == NULL) {
         fprintf(stderr, "usage: %s CORPUS_FOLDER\n", argv[0]);
         return 2;
