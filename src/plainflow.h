@@ -18,8 +18,6 @@
 
 #define PF_COUNT_UNKNOWN UINT64_MAX
 
-/* ---- decrypt ---- */
-
 struct pf_strings {
     const char *const *items;
     size_t count;
@@ -46,8 +44,6 @@ struct pf_options {
     bool force;  /* replace an earlier result */
     int verbosity;
 };
-
-struct pf_run;
 
 struct pf_progress {
     uint64_t bytes_done;  /* of the captures, as they are on disk */
@@ -98,6 +94,8 @@ struct pf_summary {
     const char *message;   /* of a status that is not PF_OK; else NULL */
 };
 
+struct pf_run;
+
 /*
  * Checks everything: keys are loaded, the filter compiled, captures opened, the output directory
  * made. On error nothing was written: PF_ERR_USAGE, or PF_ERR_NOMEM.
@@ -109,16 +107,14 @@ PF_MUST_USE enum pf_status pf_run_start(struct pf_run *r, struct pf_error *err);
 /* PF_AGAIN when timeout_ms (-1: none) went by, PF_END when the run is over; then see the summary.
  */
 PF_MUST_USE enum pf_status pf_run_wait(struct pf_run *r, int timeout_ms);
-
 /* Asks the run to stop: what was read is finished, the result is marked incomplete. */
 void pf_run_stop(struct pf_run *r, int signal_number);
 void pf_run_progress(const struct pf_run *r, struct pf_progress *out);
-
 /* Valid from PF_END to pf_run_free. */
 const struct pf_summary *pf_run_summary(const struct pf_run *r);
 void pf_run_free(struct pf_run *r);
 
-/* ---- read a result ---- */
+/* Reading a result. */
 
 enum pf_side { PF_SIDE_C2S = 0, PF_SIDE_S2C = 1, PF_SIDE_BOTH = 2 };
 
@@ -172,10 +168,8 @@ PF_MUST_USE enum pf_status pf_result_open(const char *dir, struct pf_result **ou
                                           struct pf_error *err);
 void pf_result_close(struct pf_result *r);
 uint64_t pf_result_flows(const struct pf_result *r);
-
 /* False when the run was stopped or died; *why (may be NULL) is a text until pf_result_close. */
 bool pf_result_complete(const struct pf_result *r, const char **why);
-
 /* Flow number 1 to pf_result_flows; PF_END beyond. */
 PF_MUST_USE enum pf_status pf_result_flow(struct pf_result *r, uint64_t number, struct pf_flow *out,
                                           struct pf_error *err);

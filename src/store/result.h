@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What:    a result directory opened for reading: its manifest, its flows, where their plaintext
- * is. Owns:    a result owns its descriptors, the manifest, and the flow last read. Threads: one
- * thread at a time. Errors:  PF_ERR_USAGE: no result at all; PF_ERR_MALFORMED, PF_ERR_TRUNCATED:
- * damaged; PF_ERR_IO, PF_ERR_NOMEM. With the file's name in err. Limits:  the directory may be
- * damaged or hostile. Lines up to PF_LINE_MAX + 64 bytes, a manifest up to 64 MiB.
+ * What:    a result directory opened for reading: manifest, flows, where their plaintext lies.
+ * Owns:    a result owns its descriptors, the manifest, and the flow last read.
+ * Threads: one thread at a time.
+ * Errors:  PF_ERR_USAGE: no result at all; PF_ERR_MALFORMED, PF_ERR_TRUNCATED: damaged;
+ *          PF_ERR_IO, PF_ERR_NOMEM. With the file's name in err.
+ * Limits:  the directory may be damaged or hostile. Lines up to PF_LINE_MAX + 64 bytes, a manifest
+ *          up to 64 MiB.
  */
 #ifndef PF_STORE_RESULT_H
 #define PF_STORE_RESULT_H
