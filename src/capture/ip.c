@@ -88,8 +88,8 @@ enum pf_drop pf_ip_v4(struct pf_walk *w)
     uint16_t fragment;
     if (!pf_cur_u8(&c, &version_words) || !pf_cur_skip(&c, 1) || !pf_cur_u16(&c, &total) ||
         !pf_cur_u16(&c, &id) || !pf_cur_u16(&c, &fragment) || !pf_cur_u8(&c, &w->ttl) ||
-        !pf_cur_u8(&c, &proto) || !pf_cur_skip(&c, 2) || !pf_cur_take(&c, 4, &w->src) ||
-        !pf_cur_take(&c, 4, &w->dst)) {
+        !pf_cur_u8(&c, &proto) || !pf_cur_skip(&c, 2) || !pf_cur_copy(&c, w->src, 4) ||
+        !pf_cur_copy(&c, w->dst, 4)) {
         return pf_walk_short(w);
     }
     size_t len = 4 * (size_t)(version_words & 15);
@@ -125,7 +125,7 @@ enum pf_drop pf_ip_v6(struct pf_walk *w)
     uint8_t next;
     if (!pf_cur_u32(&w->cur, &version_class_label) || !pf_cur_u16(&w->cur, &payload) ||
         !pf_cur_u8(&w->cur, &next) || !pf_cur_u8(&w->cur, &w->ttl) ||
-        !pf_cur_take(&w->cur, 16, &w->src) || !pf_cur_take(&w->cur, 16, &w->dst)) {
+        !pf_cur_copy(&w->cur, w->src, 16) || !pf_cur_copy(&w->cur, w->dst, 16)) {
         return pf_walk_short(w);
     }
     if (version_class_label >> 28 != 6) {

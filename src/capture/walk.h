@@ -38,8 +38,8 @@ struct pf_walk {
     unsigned tags;  /* VLAN tags of this Ethernet */
     unsigned extensions;
 
-    const uint8_t *src; /* the innermost IP header's addresses: 4 or 16 bytes */
-    const uint8_t *dst;
+    uint8_t src[16]; /* the innermost IP header's addresses; IPv4: 4 bytes. Copies, for */
+    uint8_t dst[16]; /* a datagram put together from fragments replaces the one around it */
     uint8_t family;
     uint8_t ttl;
     uint8_t hints;
