@@ -34,7 +34,8 @@ PF_MUST_USE enum pf_status pf_keyring_add(struct pf_keyring *ring, const char *s
                                           const char *password, struct pf_error *err);
 
 /* Every key file in a folder (not its sub-folders); files that hold no key are passed over and
- * counted in *skipped; none at all is PF_ERR_USAGE. */
+ * counted in *skipped; none at all is PF_ERR_USAGE. A key that is damaged, or whose password does
+ * not fit, is an error as in pf_keyring_add: it would be missed later, without a word. */
 PF_MUST_USE enum pf_status pf_keyring_add_dir(struct pf_keyring *ring, const char *dir,
                                               const char *password, size_t *skipped,
                                               struct pf_error *err);
@@ -51,13 +52,14 @@ unsigned pf_keyring_bits(const struct pf_keyring *ring, size_t i);
 size_t pf_keyring_find(const struct pf_keyring *ring, const uint8_t spki_sha256[PF_SPKI_LEN]);
 
 /* The key tied to this server by ADDR[:PORT]=; PF_KEY_NONE if there is none. addr: 4 or 16 bytes by
- * family. */
+ * family. With a port before without; of several (or several keys in one file) the first given. */
 size_t pf_keyring_bound(const struct pf_keyring *ring, uint8_t family, const uint8_t addr[16],
                         uint16_t port);
 
 /* One thread's handles on the keys of a ring, and a cache of what was unwrapped. */
 struct pf_unwrapper;
 
+/* The ring must outlive it, and may no longer grow. */
 PF_MUST_USE enum pf_status pf_unwrapper_new(const struct pf_keyring *ring,
                                             struct pf_unwrapper **out);
 void pf_unwrapper_free(struct pf_unwrapper *u);
@@ -66,7 +68,8 @@ void pf_unwrapper_free(struct pf_unwrapper *u);
  * Decrypts an EncryptedPreMasterSecret with key i and checks the PKCS#1 v1.5 block ourselves
  * (RFC 8017 section 7.2.2; RSA without padding, since newer libcrypto hides a bad block behind
  * random bytes): 00 02, at least 8 non-zero bytes, 00, then exactly 48 bytes. PF_ERR_NOKEY when the
- * block is not that, or the ciphertext is not of the key's size: this is not the key. The first two
+ * block is not that, or the ciphertext not below the modulus: this is not the key (leading zeros
+ * that were stripped or added do not matter). The first two
  * bytes are the client's version (RFC 5246 7.4.7.1): the caller may look at them, the proof is the
  * first record that verifies. The same ciphertext under the same key is computed once.
  */

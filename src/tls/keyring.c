@@ -1,0 +1,494 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tls/keyring.h"
+
+#include "tls/keyfile.h"
+#include "tls/keys.h"
+#include "tls/keyspec.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/provider.h>
+#include <openssl/rsa.h>
+#include <openssl/x509.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+struct key {
+    EVP_PKEY *pkey;
+    char *file; /* as it was given */
+    uint8_t spki[PF_SPKI_LEN];
+    unsigned bits;
+};
+
+/* A key tied to a server; port 0 stands for all of its ports. */
+struct binding {
+    uint8_t addr[16];
+    uint8_t family;
+    uint16_t port;
+    size_t key;
+};
+
+/* A context of our own: what a system-wide configuration switches off, old key files may need. */
+struct pf_keyring {
+    OSSL_LIB_CTX *libctx;
+    OSSL_PROVIDER *standard;
+    OSSL_PROVIDER *legacy; /* NULL: not installed; key files that need it are refused then */
+    struct key *keys;      /* in the order of adding */
+    size_t *order;         /* indices into keys, by fingerprint */
+    size_t count;
+    size_t cap;
+    struct binding *bindings;
+    size_t binding_count;
+    size_t binding_cap;
+};
+
+enum pf_status pf_keyring_new(struct pf_keyring **out)
+{
+    struct pf_keyring *ring = calloc(1, sizeof *ring);
+    if (ring == NULL) {
+        return PF_ERR_NOMEM;
+    }
+    ring->libctx = OSSL_LIB_CTX_new();
+    if (ring->libctx != NULL) {
+        ring->standard = OSSL_PROVIDER_load(ring->libctx, "default");
+        ring->legacy = OSSL_PROVIDER_load(ring->libctx, "legacy");
+    }
+    ERR_clear_error();
+    if (ring->standard == NULL) {
+        pf_keyring_free(ring);
+        return PF_ERR_INTERNAL;
+    }
+    *out = ring;
+    return PF_OK;
+}
+
+static void key_fini(struct key *key)
+{
+    EVP_PKEY_free(key->pkey); /* wipes the private numbers */
+    free(key->file);
+}
+
+void pf_keyring_free(struct pf_keyring *ring)
+{
+    if (ring == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < ring->count; i++) {
+        key_fini(&ring->keys[i]);
+    }
+    free(ring->keys);
+    free(ring->order);
+    free(ring->bindings);
+    if (ring->legacy != NULL) {
+        OSSL_PROVIDER_unload(ring->legacy);
+    }
+    if (ring->standard != NULL) {
+        OSSL_PROVIDER_unload(ring->standard);
+    }
+    OSSL_LIB_CTX_free(ring->libctx);
+    free(ring);
+}
+
+size_t pf_keyring_count(const struct pf_keyring *ring)
+{
+    return ring->count;
+}
+
+const uint8_t *pf_keyring_spki(const struct pf_keyring *ring, size_t i)
+{
+    return ring->keys[i].spki;
+}
+
+const char *pf_keyring_file(const struct pf_keyring *ring, size_t i)
+{
+    return ring->keys[i].file;
+}
+
+unsigned pf_keyring_bits(const struct pf_keyring *ring, size_t i)
+{
+    return ring->keys[i].bits;
+}
+
+/* Where the fingerprint is in the order, or would go. */
+static size_t find_place(const struct pf_keyring *ring, const uint8_t spki[PF_SPKI_LEN])
+{
+    size_t lo = 0;
+    size_t hi = ring->count;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (memcmp(ring->keys[ring->order[mid]].spki, spki, PF_SPKI_LEN) < 0) {
+            lo = mid + 1;
+        } else {
+            hi = mid;
+        }
+    }
+    return lo;
+}
+
+size_t pf_keyring_find(const struct pf_keyring *ring, const uint8_t spki_sha256[PF_SPKI_LEN])
+{
+    size_t at = find_place(ring, spki_sha256);
+    if (at == ring->count ||
+        memcmp(ring->keys[ring->order[at]].spki, spki_sha256, PF_SPKI_LEN) != 0) {
+        return PF_KEY_NONE;
+    }
+    return ring->order[at];
+}
+
+/* The first given counts: keys to one server are few, and so is a linear search. */
+static size_t find_binding(const struct pf_keyring *ring, uint8_t family, const uint8_t *addr,
+                           uint16_t port)
+{
+    for (size_t i = 0; i < ring->binding_count; i++) {
+        const struct binding *b = &ring->bindings[i];
+        if (b->family == family && b->port == port &&
+            memcmp(b->addr, addr, family == 4 ? 4 : 16) == 0) {
+            return b->key;
+        }
+    }
+    return PF_KEY_NONE;
+}
+
+size_t pf_keyring_bound(const struct pf_keyring *ring, uint8_t family, const uint8_t addr[16],
+                        uint16_t port)
+{
+    size_t key = find_binding(ring, family, addr, port);
+    return key != PF_KEY_NONE ? key : find_binding(ring, family, addr, 0);
+}
+
+static enum pf_status grow_keys(struct pf_keyring *ring)
+{
+    if (ring->count < ring->cap) {
+        return PF_OK;
+    }
+    size_t cap = ring->cap == 0 ? 16 : 2 * ring->cap;
+    struct key *keys = reallocarray(ring->keys, cap, sizeof *keys);
+    if (keys == NULL) {
+        return PF_ERR_NOMEM;
+    }
+    ring->keys = keys;
+    size_t *order = reallocarray(ring->order, cap, sizeof *order);
+    if (order == NULL) {
+        return PF_ERR_NOMEM;
+    }
+    ring->order = order;
+    ring->cap = cap;
+    return PF_OK;
+}
+
+static enum pf_status key_init(struct key *key, EVP_PKEY *pkey, const char *path)
+{
+    unsigned char *der = NULL;
+    int len = i2d_PUBKEY(pkey, &der);
+    bool hashed = len > 0 && EVP_Digest(der, (size_t)len, key->spki, NULL, EVP_sha256(), NULL) == 1;
+    OPENSSL_free(der);
+    if (!hashed) {
+        ERR_clear_error();
+        return PF_ERR_INTERNAL;
+    }
+    key->bits = (unsigned)EVP_PKEY_get_bits(pkey);
+    key->file = strdup(path);
+    key->pkey = pkey;
+    return key->file != NULL ? PF_OK : PF_ERR_NOMEM;
+}
+
+/* Takes pkey over. *index: where it is, or already was. */
+static enum pf_status add_key(struct pf_keyring *ring, EVP_PKEY *pkey, const char *path,
+                              size_t *index)
+{
+    struct key key = {0};
+    enum pf_status st = key_init(&key, pkey, path);
+    if (st == PF_OK) {
+        *index = pf_keyring_find(ring, key.spki);
+        if (*index == PF_KEY_NONE) {
+            st = grow_keys(ring);
+        }
+    }
+    if (st != PF_OK || *index != PF_KEY_NONE) {
+        free(key.file);
+        EVP_PKEY_free(pkey);
+        return st;
+    }
+    size_t at = find_place(ring, key.spki);
+    memmove(&ring->order[at + 1], &ring->order[at], (ring->count - at) * sizeof *ring->order);
+    ring->order[at] = ring->count;
+    ring->keys[ring->count] = key;
+    *index = ring->count++;
+    return PF_OK;
+}
+
+static enum pf_status bind_key(struct pf_keyring *ring, const struct pf_keyspec *spec, size_t key)
+{
+    if (ring->binding_count == ring->binding_cap) {
+        size_t cap = ring->binding_cap == 0 ? 16 : 2 * ring->binding_cap;
+        struct binding *grown = reallocarray(ring->bindings, cap, sizeof *grown);
+        if (grown == NULL) {
+            return PF_ERR_NOMEM;
+        }
+        ring->bindings = grown;
+        ring->binding_cap = cap;
+    }
+    struct binding *b = &ring->bindings[ring->binding_count++];
+    *b = (struct binding){.family = spec->family, .port = spec->port, .key = key};
+    memcpy(b->addr, spec->addr, sizeof b->addr);
+    return PF_OK;
+}
+
+/* Hands the file's keys to the ring, and ties them to the server if one was named. */
+static enum pf_status take_keys(struct pf_keyring *ring, struct pf_keyfile *file,
+                                const struct pf_keyspec *spec)
+{
+    enum pf_status st = PF_OK;
+    for (size_t i = 0; i < file->count; i++) {
+        size_t index;
+        if (st != PF_OK) {
+            EVP_PKEY_free(file->keys[i]);
+            continue;
+        }
+        st = add_key(ring, file->keys[i], spec->path, &index);
+        if (st == PF_OK && spec->family != 0) {
+            st = bind_key(ring, spec, index);
+        }
+    }
+    file->count = 0;
+    return st;
+}
+
+/* held_key: whether there was one; without one the ring is as before, and the complaint in err. */
+static enum pf_status add_file(struct pf_keyring *ring, const struct pf_keyspec *spec,
+                               const char *password, bool *held_key, struct pf_error *err)
+{
+    struct pf_keyfile *file = calloc(1, sizeof *file);
+    enum pf_status st = PF_ERR_NOMEM;
+    *held_key = true;
+    if (file != NULL) {
+        st = pf_keyfile_read(ring->libctx, spec->path, password, file, err);
+        *held_key = st != PF_OK || file->count > 0;
+        if (!*held_key) {
+            st = pf_keyfile_complain(file, spec->path, err);
+        } else if (st == PF_OK) {
+            st = take_keys(ring, file, spec);
+        }
+        free(file);
+    }
+    return st == PF_OK ? PF_OK
+                       : pf_error_set(err, st, "key file %s: %s", spec->path, pf_status_text(st));
+}
+
+enum pf_status pf_keyring_add(struct pf_keyring *ring, const char *spec, const char *password,
+                              struct pf_error *err)
+{
+    struct pf_keyspec parsed;
+    bool held_key;
+    enum pf_status st = pf_keyspec_parse(spec, &parsed, err);
+    return st != PF_OK ? st : add_file(ring, &parsed, password, &held_key, err);
+}
+
+/* What cannot be a key file is passed over before it is opened. */
+static bool may_hold_key(const char *path, bool *is_folder)
+{
+    struct stat sb;
+    *is_folder = false;
+    if (stat(path, &sb) != 0) {
+        return true; /* the attempt to open it will say why */
+    }
+    *is_folder = S_ISDIR(sb.st_mode);
+    return S_ISREG(sb.st_mode) && sb.st_size <= PF_KEYFILE_MAX;
+}
+
+static enum pf_status add_from_dir(struct pf_keyring *ring, const char *path, const char *password,
+                                   size_t *taken, size_t *skipped, struct pf_error *err)
+{
+    struct pf_keyspec spec = {.path = path};
+    struct pf_error local = {0};
+    bool is_folder;
+    bool held_key = false;
+    enum pf_status st = PF_OK;
+    if (may_hold_key(path, &is_folder)) {
+        st = add_file(ring, &spec, password, &held_key, &local);
+    }
+    if (held_key && st != PF_OK) {
+        return pf_error_set(err, st, "%s", local.text);
+    }
+    *taken += held_key ? 1 : 0;
+    *skipped += held_key || is_folder ? 0 : 1;
+    return PF_OK;
+}
+
+/* In the order of the names, so that a run does not depend on the file system. */
+enum pf_status pf_keyring_add_dir(struct pf_keyring *ring, const char *dir, const char *password,
+                                  size_t *skipped, struct pf_error *err)
+{
+    struct dirent **names = NULL;
+    size_t taken = 0;
+    enum pf_status st = PF_OK;
+    *skipped = 0;
+    int n = scandir(dir, &names, NULL, alphasort);
+    if (n < 0) {
+        return pf_error_set(err, PF_ERR_USAGE, "key folder %s: %s", dir, strerror(errno));
+    }
+    for (int i = 0; i < n; i++) {
+        char *path = NULL;
+        if (st == PF_OK && asprintf(&path, "%s/%s", dir, names[i]->d_name) < 0) {
+            path = NULL;
+            st = pf_error_set(err, PF_ERR_NOMEM, "key folder %s: out of memory", dir);
+        }
+        if (st == PF_OK) {
+            st = add_from_dir(ring, path, password, &taken, skipped, err);
+        }
+        free(path);
+        free(names[i]);
+    }
+    free(names);
+    if (st == PF_OK && taken == 0) {
+        st = pf_error_set(err, PF_ERR_USAGE,
+                          "key folder %s: no file in it holds an RSA private key", dir);
+    }
+    return st;
+}
+
+enum {
+    CACHE_SLOTS = 1024,
+    /* RFC 8017 section 7.2.1: 00 02, at least eight bytes of padding, 00, then the message. */
+    PKCS1_OVERHEAD_MIN = 11
+};
+
+struct slot {
+    uint8_t digest[32]; /* of key and ciphertext */
+    uint8_t pre_master[PF_MASTER_LEN];
+    enum pf_status st;
+    bool used;
+};
+
+struct pf_unwrapper {
+    const struct pf_keyring *ring;
+    EVP_PKEY_CTX **ctx; /* per key, made when it is first used */
+    struct slot cache[CACHE_SLOTS];
+};
+
+enum pf_status pf_unwrapper_new(const struct pf_keyring *ring, struct pf_unwrapper **out)
+{
+    struct pf_unwrapper *u = calloc(1, sizeof *u);
+    EVP_PKEY_CTX **ctx = calloc(ring->count + 1, sizeof(EVP_PKEY_CTX *));
+    if (u == NULL || ctx == NULL) {
+        free(u);
+        free(ctx);
+        return PF_ERR_NOMEM;
+    }
+    u->ring = ring;
+    u->ctx = ctx;
+    *out = u;
+    return PF_OK;
+}
+
+void pf_unwrapper_free(struct pf_unwrapper *u)
+{
+    if (u == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < u->ring->count; i++) {
+        EVP_PKEY_CTX_free(u->ctx[i]);
+    }
+    free(u->ctx);
+    pf_wipe(u->cache, sizeof u->cache);
+    free(u);
+}
+
+/* A copy of the key: threads that share one wait for each other's blinding. */
+static enum pf_status prepare_key(struct pf_unwrapper *u, size_t i)
+{
+    if (u->ctx[i] != NULL) {
+        return PF_OK;
+    }
+    EVP_PKEY *copy = EVP_PKEY_dup(u->ring->keys[i].pkey);
+    EVP_PKEY_CTX *ctx = NULL;
+    if (copy != NULL) {
+        ctx = EVP_PKEY_CTX_new_from_pkey(u->ring->libctx, copy, NULL);
+        EVP_PKEY_free(copy); /* ctx holds it now */
+    }
+    if (ctx == NULL || EVP_PKEY_decrypt_init(ctx) != 1 ||
+        EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_NO_PADDING) != 1) {
+        EVP_PKEY_CTX_free(ctx);
+        return PF_ERR_INTERNAL;
+    }
+    u->ctx[i] = ctx;
+    return PF_OK;
+}
+
+static bool read_pkcs1(const uint8_t *block, size_t len, uint8_t pre_master[PF_MASTER_LEN])
+{
+    if (len < PKCS1_OVERHEAD_MIN + PF_MASTER_LEN || block[0] != 0 || block[1] != 2) {
+        return false;
+    }
+    size_t zero = len - PF_MASTER_LEN - 1;
+    for (size_t i = 2; i < zero; i++) {
+        if (block[i] == 0) {
+            return false;
+        }
+    }
+    memcpy(pre_master, block + zero + 1, PF_MASTER_LEN);
+    return block[zero] == 0;
+}
+
+/* The ciphertext as long as the modulus: some peers strip leading zeros, some add one. */
+static bool fit_to_modulus(struct pf_span in, uint8_t *out, size_t len)
+{
+    while (in.len > len && in.ptr[0] == 0) {
+        in.ptr++;
+        in.len--;
+    }
+    if (in.len == 0 || in.len > len) {
+        return false;
+    }
+    memset(out, 0, len - in.len);
+    memcpy(out + len - in.len, in.ptr, in.len);
+    return true;
+}
+
+/* libcrypto fails when the number is not below the modulus: then it was not made with this key. */
+static enum pf_status unwrap_now(struct pf_unwrapper *u, size_t i, const uint8_t *in, size_t len,
+                                 uint8_t pre_master[PF_MASTER_LEN])
+{
+    uint8_t block[PF_RSA_BYTES_MAX];
+    size_t block_len = sizeof block;
+    enum pf_status st = prepare_key(u, i);
+    if (st == PF_OK) {
+        bool done = EVP_PKEY_decrypt(u->ctx[i], block, &block_len, in, len) == 1;
+        st = done && read_pkcs1(block, block_len, pre_master) ? PF_OK : PF_ERR_NOKEY;
+        pf_wipe(block, len);
+    }
+    ERR_clear_error();
+    return st;
+}
+
+/* Leaves the slot that is this key's and ciphertext's, computed now or before. */
+enum pf_status pf_unwrap(struct pf_unwrapper *u, size_t i, struct pf_span encrypted,
+                         uint8_t pre_master[PF_MASTER_LEN])
+{
+    uint8_t named[sizeof i + PF_RSA_BYTES_MAX];
+    uint8_t digest[32];
+    size_t len = (u->ring->keys[i].bits + 7) / 8;
+    if (!fit_to_modulus(encrypted, named + sizeof i, len)) {
+        return PF_ERR_NOKEY;
+    }
+    memcpy(named, &i, sizeof i);
+    if (EVP_Digest(named, sizeof i + len, digest, NULL, EVP_sha256(), NULL) != 1) {
+        ERR_clear_error();
+        return PF_ERR_INTERNAL;
+    }
+    struct slot *slot = &u->cache[(digest[0] | digest[1] << 8) % CACHE_SLOTS];
+    if (!slot->used || memcmp(slot->digest, digest, sizeof digest) != 0) {
+        slot->st = unwrap_now(u, i, named + sizeof i, len, slot->pre_master);
+        slot->used = slot->st == PF_OK || slot->st == PF_ERR_NOKEY;
+        memcpy(slot->digest, digest, sizeof digest);
+    }
+    if (slot->st == PF_OK) {
+        memcpy(pre_master, slot->pre_master, PF_MASTER_LEN);
+    }
+    return slot->st;
+}
