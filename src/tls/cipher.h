@@ -131,6 +131,7 @@ struct pf_rc4; /* a keystream and where it stands */
 
 struct pf_rc4 *pf_rc4_new(const struct pf_keys *keys); /* NULL: no memory */
 void pf_rc4_free(struct pf_rc4 *rc4);
+struct pf_rc4 *pf_rc4_dup(const struct pf_rc4 *rc4); /* NULL: no memory */
 void pf_rc4_copy(struct pf_rc4 *to, const struct pf_rc4 *from);
 void pf_rc4_skip(struct pf_rc4 *rc4, uint64_t len);
 

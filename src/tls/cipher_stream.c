@@ -24,6 +24,15 @@ struct pf_rc4 *pf_rc4_new(const struct pf_keys *keys)
     return rc4;
 }
 
+struct pf_rc4 *pf_rc4_dup(const struct pf_rc4 *rc4)
+{
+    struct pf_rc4 *dup = malloc(sizeof *dup);
+    if (dup != NULL) {
+        *dup = *rc4;
+    }
+    return dup;
+}
+
 void pf_rc4_free(struct pf_rc4 *rc4)
 {
     if (rc4 != NULL) {
