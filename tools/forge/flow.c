@@ -40,6 +40,7 @@ void forge_flow_init(struct forge_flow *f, struct forge_world *w, uint64_t index
     forge_conn_init(&f->conn, &w->sender, index);
     forge_stream_request(&f->stream[PF_C2S], &w->content, w->options->request_bytes, index);
     forge_stream_answer(&f->stream[PF_S2C], &w->content, w->options->bytes);
+    f->ledger[PF_C2S].keeps = f->ledger[PF_S2C].keeps = w->options->loss > 0;
     if (w->options->check) {
         f->received[PF_C2S] = new_digest();
         f->received[PF_S2C] = new_digest();
@@ -50,6 +51,7 @@ void forge_flow_fini(struct forge_flow *f)
 {
     for (int dir = 0; dir < FORGE_DIRS; dir++) {
         forge_stream_fini(&f->stream[dir]);
+        forge_ledger_fini(&f->ledger[dir]);
         EVP_MD_CTX_free(f->received[dir]);
     }
     forge_conn_fini(&f->conn);
@@ -103,18 +105,36 @@ static void shake(struct forge_flow *f)
     }
 }
 
-/* Before a record and not after: libssl sends the change with the next one. */
-static void update_key(struct forge_flow *f)
+/*
+ * Before a record and not after: libssl sends the change with the next one. Says how many records
+ * that will be.
+ */
+static size_t update_key(struct forge_flow *f)
 {
     uint32_t every = f->world->options->key_update;
-    if (every == 0 || f->profile->suite.version != TLS1_3_VERSION || f->writes[PF_S2C] == 0 ||
-        f->writes[PF_S2C] % every != 0) {
-        return;
+    if (every == 0 || f->profile->suite.version != TLS1_3_VERSION || f->writes == 0 ||
+        f->writes % every != 0) {
+        return 0;
     }
     if (SSL_key_update(f->peers.server, SSL_KEY_UPDATE_NOT_REQUESTED) != 1) {
         forge_die("libssl does not update the key");
     }
     f->key_updates++;
+    return 1;
+}
+
+/* One SSL_write, and a note of the records that came of it. */
+static void speak(struct forge_flow *f, enum pf_dir dir, const uint8_t *ptr, size_t len)
+{
+    const struct forge_options *o = f->world->options;
+    const struct forge_pipe *p = &f->peers.pipe[dir];
+    size_t before = dir == PF_S2C ? update_key(f) : 0;
+    size_t old_len = p->len;
+    forge_peers_write(dir == PF_C2S ? f->peers.client : f->peers.server, ptr, len);
+    f->writes += dir == PF_S2C;
+    struct pf_span wire = {.ptr = p->ptr + old_len, .len = p->len - old_len};
+    forge_ledger_add(&f->ledger[dir], wire, f->conn.sent[dir] + (old_len - p->sent), len, before,
+                     o->max_fragment != 0 ? o->max_fragment : SSL3_RT_MAX_PLAIN_LENGTH);
 }
 
 /* Writes records until the step's share or `limit` is reached. */
@@ -122,19 +142,14 @@ static void talk(struct forge_flow *f, enum pf_dir dir, uint64_t limit)
 {
     struct forge_world *w = f->world;
     struct forge_stream *s = &f->stream[dir];
-    SSL *end = dir == PF_C2S ? f->peers.client : f->peers.server;
     struct forge_range record = w->options->record_bytes;
     uint64_t stop = s->done + forge_rng_range(&w->rng, FORGE_STEP_MIN, FORGE_STEP_MAX);
     while (s->done < stop && s->done < limit) {
         const uint8_t *ptr;
-        if (dir == PF_S2C) {
-            update_key(f);
-        }
         size_t want =
             record.lo == record.hi ? record.lo : forge_rng_range(&w->rng, record.lo, record.hi);
         size_t n = forge_stream_read(s, want, &ptr);
-        forge_peers_write(end, ptr, n);
-        f->writes[dir]++;
+        speak(f, dir, ptr, n);
     }
     transmit(f, dir);
     if (!f->peers.pipe[dir].unread) {

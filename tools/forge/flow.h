@@ -11,6 +11,7 @@
 #define FORGE_FLOW_H
 
 #include "forge/content.h"
+#include "forge/ledger.h"
 #include "forge/peers.h"
 #include "forge/sender.h"
 
@@ -49,7 +50,8 @@ struct forge_flow {
     uint8_t client_random[SSL3_RANDOM_SIZE]; /* this and the next of the first handshake */
     bool resumed;
     EVP_MD_CTX *received[FORGE_DIRS]; /* with --check, else NULL */
-    uint64_t writes[FORGE_DIRS];
+    struct forge_ledger ledger[FORGE_DIRS];
+    uint64_t writes; /* of the server */
     uint32_t renegotiations;
     uint32_t key_updates;
 };

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NS_PER_MS = 1000000, STEP_MAX_MS = 2000, DROPS_FIRST = 16 };
+enum { NS_PER_MS = 1000000, STEP_MAX_MS = 2000, PARCELS_FIRST = 16 };
 
 void forge_impair_init(struct forge_impair *im, const struct forge_options *o,
                        struct forge_writer *w)
@@ -35,15 +35,14 @@ static void write_frame(struct forge_impair *im, struct forge_lane *lane, const 
     forge_writer_packet(im->writer, ts, frame, len);
 }
 
-static void drop(struct forge_impair *im, struct forge_lane *lane, const struct forge_sent *s)
+static void note(const struct forge_impair *im, struct forge_parcels *p, const struct forge_sent *s)
 {
-    if (lane->drop_count == lane->drop_cap) {
-        lane->drop_cap = lane->drop_cap == 0 ? DROPS_FIRST : 2 * lane->drop_cap;
-        lane->drops = forge_realloc(lane->drops, lane->drop_cap * sizeof *lane->drops);
+    if (p->count == p->cap) {
+        p->cap = p->cap == 0 ? PARCELS_FIRST : 2 * p->cap;
+        p->list = forge_realloc(p->list, p->cap * sizeof *p->list);
     }
-    im->dropped++;
-    lane->drops[lane->drop_count++] =
-        (struct forge_drop){.index = im->sent, .offset = s->offset, .len = s->len, .dir = s->dir};
+    p->list[p->count++] = (struct forge_parcel){
+        .index = im->sent, .offset = s->offset, .len = s->len, .dir = s->dir, .again = s->again};
 }
 
 static void hold(struct forge_impair *im, struct forge_lane *lane, const struct forge_sent *s)
@@ -81,8 +80,12 @@ void forge_impair_packet(struct forge_impair *im, struct forge_lane *lane,
     step_clock(im);
     bool may_drop = o->loss_handshake || (s->len > 0 && !s->handshake);
     if (may_drop && forge_rng_chance(&im->rng, o->loss)) {
-        drop(im, lane, s);
+        im->dropped++;
+        note(im, &lane->dropped, s);
         return;
+    }
+    if (s->again && o->loss > 0) {
+        note(im, &lane->resent, s);
     }
     lane->packets[s->dir]++;
     if (s->len > 0 && lane->held_count < FORGE_HELD_MAX &&
@@ -112,6 +115,7 @@ void forge_lane_fini(struct forge_lane *lane)
     for (size_t i = 0; i < lane->held_count; i++) {
         free(lane->held[i].frame);
     }
-    free(lane->drops);
+    free(lane->dropped.list);
+    free(lane->resent.list);
     *lane = (struct forge_lane){0};
 }

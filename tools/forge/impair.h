@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * What:    between the sender and the file: loss, reordering, duplicates, clock steps.
- * Owns:    the capture clock, the packet count before damage, each lane's delayed frames and list
- *          of dropped packets.
+ * Owns:    the capture clock, the packet count before damage, each lane's delayed frames and lists
+ *          of lost and resent packets.
  * Threads: -
  * Errors:  -
  * Limits:  FORGE_HELD_MAX frames of one flow delayed at a time.
@@ -34,11 +34,19 @@ struct forge_held {
     uint32_t due; /* in packets of the lane */
 };
 
-struct forge_drop {
+/* A packet that was lost, or a retransmission that was not. */
+struct forge_parcel {
     uint64_t index;  /* 1, 2, 3 … among the packets before damage */
     uint64_t offset; /* of its first payload byte in the TCP stream */
     uint32_t len;
     enum pf_dir dir;
+    bool again; /* a retransmission */
+};
+
+struct forge_parcels {
+    struct forge_parcel *list;
+    size_t count;
+    size_t cap;
 };
 
 /* What the damage of one flow came to. */
@@ -47,9 +55,8 @@ struct forge_lane {
     int64_t first_ns;
     struct forge_held held[FORGE_HELD_MAX];
     size_t held_count;
-    struct forge_drop *drops;
-    size_t drop_count;
-    size_t drop_cap;
+    struct forge_parcels dropped;
+    struct forge_parcels resent;  /* only where packets may be lost */
     uint64_t packets[FORGE_DIRS]; /* in the capture */
     uint64_t reordered;
     uint64_t duplicated;
@@ -62,6 +69,7 @@ struct forge_sent {
     uint64_t offset; /* of the payload in its TCP stream */
     uint32_t len;    /* payload */
     bool handshake;  /* TCP's or TLS's */
+    bool again;      /* a retransmission */
 };
 
 void forge_impair_init(struct forge_impair *im, const struct forge_options *o,

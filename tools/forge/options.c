@@ -102,10 +102,13 @@ static void print_help(void)
         printf(strlen(left) < 28 ? "  %-28s %s\n" : "  %s\n                               %s\n",
                left, r->help);
     }
-    puts("\nSizes take K, M and G (powers of 1024). Shares and rates go from 0 to 1.\n"
-         "Runs with the same seed and options are byte-identical with the same libssl: its\n"
-         "random numbers and its clock are replaced. Another version of libssl, or a --key that\n"
-         "signs (PSS salts stay seeded, but key loading may differ), can give other bytes.");
+    puts("\nSizes take K, M and G (powers of 1024). Shares and rates go from 0 to 1. --psk opens "
+         "what\n"
+         "has no key exchange but the pre-shared key.\n\n"
+         "Runs with the same seed, options and libssl are byte-identical: libssl's random numbers\n"
+         "and clock are replaced. Damage has a random stream of its own: with another --loss the\n"
+         "packets before damage stay the same, and the truth's \"dropped\" counts among those.\n"
+         "\"intact\" are the records of which no byte is missing.");
 }
 
 static noreturn void bad(const struct row *r, const char *text)

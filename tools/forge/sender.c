@@ -80,6 +80,7 @@ struct piece {
     uint64_t offset;
     const uint8_t *data;
     size_t len;
+    bool again;
 };
 
 static void send_piece(struct forge_sender *s, struct forge_conn *c, const struct piece *p)
@@ -93,6 +94,7 @@ static void send_piece(struct forge_sender *s, struct forge_conn *c, const struc
     sent.frame_len = forge_packet_build(&c->link, &seg, s->frame);
     sent.len = (uint32_t)p->len;
     sent.handshake = c->handshake;
+    sent.again = p->again;
     s->impair.now_ns += NS_PER_PACKET + (int64_t)sent.frame_len;
     forge_impair_packet(&s->impair, &c->lane, &sent);
 }
@@ -146,6 +148,7 @@ static void send_overlap(struct forge_sender *s, struct forge_conn *c, const str
     again.offset = p->offset + p->len - back;
     again.data = data + start;
     again.len = forge_rng_range(&s->rng, 1, most);
+    again.again = true;
     c->overlaps++;
     send_piece(s, c, &again);
 }

@@ -62,29 +62,34 @@ static json_t *direction(struct forge_flow *f, enum pf_dir dir)
     const struct forge_lane *lane = &f->conn.lane;
     json_int_t lost = 0;
     json_int_t lost_bytes = 0;
-    for (size_t i = 0; i < lane->drop_count; i++) {
-        if (lane->drops[i].dir == dir) {
+    for (size_t i = 0; i < lane->dropped.count; i++) {
+        if (lane->dropped.list[i].dir == dir) {
             lost++;
-            lost_bytes += lane->drops[i].len;
+            lost_bytes += lane->dropped.list[i].len;
         }
     }
     forge_stream_sha256(&f->stream[dir], sha256);
     json_t *out = json_object();
     json_object_set_new(out, "bytes", json_integer((json_int_t)f->stream[dir].done));
     json_object_set_new(out, "sha256", hex(sha256, sizeof sha256));
-    json_object_set_new(out, "writes", json_integer((json_int_t)f->writes[dir]));
+    json_object_set_new(out, "records", json_integer((json_int_t)f->ledger[dir].count));
     json_object_set_new(out, "tcp_bytes", json_integer((json_int_t)f->conn.sent[dir]));
     json_object_set_new(out, "packets", json_integer((json_int_t)lane->packets[dir]));
     json_object_set_new(out, "lost_packets", json_integer(lost));
     json_object_set_new(out, "lost_tcp_bytes", json_integer(lost_bytes));
+    if (f->ledger[dir].keeps) {
+        struct forge_intact intact = forge_ledger_intact(&f->ledger[dir], lane, dir);
+        json_object_set_new(out, "intact_records", json_integer((json_int_t)intact.records));
+        json_object_set_new(out, "intact_bytes", json_integer((json_int_t)intact.bytes));
+    }
     return out;
 }
 
 static json_t *drops(const struct forge_lane *lane)
 {
     json_t *list = json_array();
-    for (size_t i = 0; i < lane->drop_count; i++) {
-        const struct forge_drop *d = &lane->drops[i];
+    for (size_t i = 0; i < lane->dropped.count; i++) {
+        const struct forge_parcel *d = &lane->dropped.list[i];
         json_t *one = json_object();
         json_object_set_new(one, "index", json_integer((json_int_t)d->index));
         json_object_set_new(one, "dir", json_string(d->dir == PF_C2S ? "c2s" : "s2c"));
