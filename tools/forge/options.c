@@ -102,9 +102,7 @@ static void print_help(void)
         printf(strlen(left) < 28 ? "  %-28s %s\n" : "  %s\n                               %s\n",
                left, r->help);
     }
-    puts("\nSizes take K, M and G (powers of 1024). Shares and rates go from 0 to 1. --psk opens "
-         "what\n"
-         "has no key exchange but the pre-shared key.\n\n"
+    puts("\nSizes take K, M and G (powers of 1024). Shares and rates go from 0 to 1.\n\n"
          "Runs with the same seed, options and libssl are byte-identical: libssl's random numbers\n"
          "and clock are replaced. Damage has a random stream of its own: with another --loss the\n"
          "packets before damage stay the same, and the truth's \"dropped\" counts among those.\n"
