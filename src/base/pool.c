@@ -91,11 +91,21 @@ void pf_pool_fini(struct pf_pool *p)
 {
     list_free(p, &p->partial);
     list_free(p, &p->full);
+    list_free(p, &p->empty);
+    p->empty_count = 0;
     p->in_use = 0;
 }
 
+/* A slab with room to the front of the partial ones. */
 static enum pf_status slab_new(struct pf_pool *p)
 {
+    struct pf_slab *kept = p->empty;
+    if (kept != NULL) {
+        list_remove(&p->empty, kept);
+        p->empty_count--;
+        list_add(&p->partial, kept);
+        return PF_OK;
+    }
     if (!pf_budget_take(p->budget, p->slab_size)) {
         return PF_ERR_LIMIT;
     }
@@ -143,6 +153,17 @@ enum pf_status pf_pool_get(struct pf_pool *p, void **out)
     return PF_OK;
 }
 
+static void slab_emptied(struct pf_pool *p, struct pf_slab *s)
+{
+    list_remove(&p->partial, s);
+    if (p->empty_count > 0 && (p->empty_count + 1) * p->slab_size > p->budget->limit / 64) {
+        slab_free(p, s);
+        return;
+    }
+    list_add(&p->empty, s);
+    p->empty_count++;
+}
+
 void pf_pool_put(struct pf_pool *p, void *object)
 {
     if (object == NULL) {
@@ -159,8 +180,7 @@ void pf_pool_put(struct pf_pool *p, void *object)
     ASAN_POISON_MEMORY_REGION((char *)object + sizeof *f, p->object_size - sizeof *f);
     p->in_use--;
     s->used--;
-    if (s->used == 0 && (s->prev != NULL || s->next != NULL)) {
-        list_remove(&p->partial, s);
-        slab_free(p, s);
+    if (s->used == 0) {
+        slab_emptied(p, s);
     }
 }

@@ -7,8 +7,9 @@
  * Limits:  the budget, which is charged for whole slabs.
  *
  * A slab is aligned to its own size, a power of two, so that an object's address says which slab it
- * is in. A slab whose last object comes back goes back to the budget, except for the last slab
- * that has room: pools that share a budget do not starve each other with memory they once needed.
+ * is in. A slab whose last object comes back is kept for the next get as long as such slabs are no
+ * more than 1/64 of the budget's limit (and one always); beyond that it goes back, so that pools
+ * which share a budget do not starve each other with memory they once needed.
  */
 #ifndef PF_BASE_POOL_H
 #define PF_BASE_POOL_H
@@ -22,8 +23,10 @@ struct pf_slab;
 
 struct pf_pool {
     struct pf_budget *budget;
-    struct pf_slab *partial; /* slabs with room, taken from the front */
+    struct pf_slab *partial; /* slabs with objects and with room */
     struct pf_slab *full;
+    struct pf_slab *empty;
+    size_t empty_count;
     size_t object_size;
     size_t slab_size;
     size_t per_slab;
