@@ -12,14 +12,8 @@ enum {
     IV_BLOCK = 2 * PF_BLOCK_MAX
 };
 
-/* A PRF's arguments besides the secret. label is absent in SSL 3.0. */
-struct seed {
-    const char *label;
-    struct pf_span a;
-    struct pf_span b;
-};
-
-static void add_seed(const struct pf_mac *mac, union pf_hash_state *state, const struct seed *seed)
+static void add_seed(const struct pf_mac *mac, union pf_hash_state *state,
+                     const struct pf_prf_seed *seed)
 {
     pf_hash_add(mac->hash, state, seed->label, strlen(seed->label));
     pf_hash_add(mac->hash, state, seed->a.ptr, seed->a.len);
@@ -27,8 +21,8 @@ static void add_seed(const struct pf_mac *mac, union pf_hash_state *state, const
 }
 
 /* P_hash (RFC 5246 section 5), added to out by exclusive or. */
-static void p_hash(enum pf_hash hash, struct pf_span secret, const struct seed *seed, uint8_t *out,
-                   size_t len)
+static void p_hash(enum pf_hash hash, struct pf_span secret, const struct pf_prf_seed *seed,
+                   uint8_t *out, size_t len)
 {
     size_t digest_len = pf_hash_len(hash);
     struct pf_mac mac;
@@ -59,7 +53,8 @@ static void p_hash(enum pf_hash hash, struct pf_span secret, const struct seed *
 }
 
 /* The expansion of SSL 3.0: MD5(secret + SHA1("A" + secret + seed)), then "BB", "CCC" … */
-static void ssl3_expand(struct pf_span secret, const struct seed *seed, uint8_t *out, size_t len)
+static void ssl3_expand(struct pf_span secret, const struct pf_prf_seed *seed, uint8_t *out,
+                        size_t len)
 {
     union pf_hash_state state;
     uint8_t inner[20];
@@ -83,8 +78,8 @@ static void ssl3_expand(struct pf_span secret, const struct seed *seed, uint8_t 
     pf_wipe(block, sizeof block);
 }
 
-static enum pf_status prf(uint16_t version, const struct pf_suite *suite, struct pf_span secret,
-                          const struct seed *seed, uint8_t *out, size_t len)
+enum pf_status pf_kdf_prf(uint16_t version, enum pf_hash hash, struct pf_span secret,
+                          const struct pf_prf_seed *seed, uint8_t *out, size_t len)
 {
     memset(out, 0, len);
     if (version == PF_VERSION_SSL3) {
@@ -95,8 +90,8 @@ static enum pf_status prf(uint16_t version, const struct pf_suite *suite, struct
         const uint8_t *second = secret.len > 0 ? secret.ptr + (secret.len - half) : secret.ptr;
         p_hash(PF_HASH_MD5, (struct pf_span){secret.ptr, half}, seed, out, len);
         p_hash(PF_HASH_SHA1, (struct pf_span){second, half}, seed, out, len);
-    } else if (version == PF_VERSION_TLS12 && suite->prf != PF_HASH_NONE) {
-        p_hash(suite->prf, secret, seed, out, len);
+    } else if (version == PF_VERSION_TLS12 && hash != PF_HASH_NONE) {
+        p_hash(hash, secret, seed, out, len);
     } else {
         return PF_ERR_UNSUPPORTED;
     }
@@ -113,9 +108,9 @@ enum pf_status pf_kdf_master(struct pf_kdf *kdf, uint16_t version, const struct 
                              const uint8_t server_random[PF_RANDOM_LEN], struct pf_master *out)
 {
     (void)kdf;
-    const struct seed seed = {"master secret", random_span(client_random),
-                              random_span(server_random)};
-    return prf(version, suite, pre_master, &seed, out->bytes, sizeof out->bytes);
+    const struct pf_prf_seed seed = {"master secret", random_span(client_random),
+                                     random_span(server_random)};
+    return pf_kdf_prf(version, suite->prf, pre_master, &seed, out->bytes, sizeof out->bytes);
 }
 
 static size_t digest_of(enum pf_hash hash, const struct pf_span transcript[3], uint8_t *out)
@@ -145,12 +140,13 @@ enum pf_status pf_kdf_extended_master(struct pf_kdf *kdf, uint16_t version,
         len = digest_of(PF_HASH_MD5, transcript, digest);
         len += digest_of(PF_HASH_SHA1, transcript, digest + len);
     }
-    const struct seed seed = {"extended master secret", {digest, len}, {NULL, 0}};
-    return prf(version, suite, pre_master, &seed, out->bytes, sizeof out->bytes);
+    const struct pf_prf_seed seed = {"extended master secret", {digest, len}, {NULL, 0}};
+    return pf_kdf_prf(version, suite->prf, pre_master, &seed, out->bytes, sizeof out->bytes);
 }
 
 /* MD5(material + a + b): a final key or, without material, an IV of SSL 3.0's export ciphers. */
-static void ssl3_final(struct pf_span material, const struct seed *seed, uint8_t *out, size_t len)
+static void ssl3_final(struct pf_span material, const struct pf_prf_seed *seed, uint8_t *out,
+                       size_t len)
 {
     union pf_hash_state state;
     uint8_t digest[16];
@@ -166,7 +162,7 @@ static void ssl3_final(struct pf_span material, const struct seed *seed, uint8_t
 static void export_keys_ssl3(struct pf_span client, struct pf_span server, struct pf_keys out[2])
 {
     const struct pf_bulk *bulk = out[PF_C2S].suite->bulk;
-    const struct seed seeds[2] = {{NULL, client, server}, {NULL, server, client}};
+    const struct pf_prf_seed seeds[2] = {{NULL, client, server}, {NULL, server, client}};
     for (int dir = 0; dir < 2; dir++) {
         struct pf_span material = {out[dir].key, bulk->key_material};
         ssl3_final(material, &seeds[dir], out[dir].key, bulk->key_len);
@@ -187,9 +183,10 @@ static enum pf_status export_keys(uint16_t version, struct pf_span client, struc
     const struct pf_bulk *bulk = suite->bulk;
     uint8_t final_key[32];
     for (int dir = 0; dir < 2; dir++) {
-        const struct seed seed = {labels[dir], client, server};
+        const struct pf_prf_seed seed = {labels[dir], client, server};
         struct pf_span material = {out[dir].key, bulk->key_material};
-        enum pf_status st = prf(version, suite, material, &seed, final_key, bulk->key_len);
+        enum pf_status st =
+            pf_kdf_prf(version, suite->prf, material, &seed, final_key, bulk->key_len);
         if (st != PF_OK) {
             return st;
         }
@@ -197,9 +194,9 @@ static enum pf_status export_keys(uint16_t version, struct pf_span client, struc
     }
     pf_wipe(final_key, sizeof final_key);
     uint8_t ivs[IV_BLOCK];
-    const struct seed seed = {"IV block", client, server};
-    enum pf_status st = prf(version, suite, (struct pf_span){(const uint8_t *)"", 0}, &seed, ivs,
-                            2U * bulk->block_len);
+    const struct pf_prf_seed seed = {"IV block", client, server};
+    enum pf_status st = pf_kdf_prf(version, suite->prf, (struct pf_span){(const uint8_t *)"", 0},
+                                   &seed, ivs, 2U * bulk->block_len);
     memcpy(out[PF_C2S].iv, ivs, bulk->block_len);
     memcpy(out[PF_S2C].iv, ivs + bulk->block_len, bulk->block_len);
     return st;
@@ -237,12 +234,12 @@ enum pf_status pf_kdf_key_block(struct pf_kdf *kdf, uint16_t version, const stru
     }
     struct pf_span client = random_span(client_random);
     struct pf_span server = random_span(server_random);
-    const struct seed seed = {"key expansion", server, client};
+    const struct pf_prf_seed seed = {"key expansion", server, client};
     struct pf_span secret = {master->bytes, sizeof master->bytes};
     uint8_t block[BLOCK_MAX];
     size_t block_len =
         2 * (pf_hash_len(suite->mac) + suite->bulk->key_material + key_block_iv_len(suite->bulk));
-    enum pf_status st = prf(version, suite, secret, &seed, block, block_len);
+    enum pf_status st = pf_kdf_prf(version, suite->prf, secret, &seed, block, block_len);
     if (st == PF_OK) {
         split_block(block, suite, out);
         if (suite->bulk->exportable) {
