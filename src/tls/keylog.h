@@ -6,7 +6,8 @@
  * Threads: loaded by one thread before the others start; immutable after.
  * Errors:  a line that is no key log line is counted and passed over; a file that cannot be read is
  *          PF_ERR_USAGE and is named.
- * Limits:  memory is bounded by max_bytes; a line longer than 4 KiB is passed over.
+ * Limits:  memory is bounded by max_bytes, what comes behind it is dropped and counted; a line
+ * longer than 4 KiB and a secret longer than PF_SECRET_MAX are passed over.
  */
 #ifndef PF_TLS_KEYLOG_H
 #define PF_TLS_KEYLOG_H
@@ -16,6 +17,7 @@
 #include "tls/keys.h"
 #include "tls/wire.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,6 +31,11 @@
     X(CLIENT_TRAFFIC, "CLIENT_TRAFFIC_SECRET_0")                                                   \
     X(SERVER_TRAFFIC, "SERVER_TRAFFIC_SECRET_0")
 
+enum {
+    PF_KEYLOG_SAME_MAX = 8,  /* different secrets of one label and client random */
+    PF_KEYLOG_LINE_MAX = 256 /* of a line that pf_keylog_format writes, with its final NUL */
+};
+
 enum pf_keylog_label {
 #define X(name, label) PF_KEYLOG_##name,
     PF_KEYLOG_LABELS(X)
@@ -41,20 +48,22 @@ struct pf_keylog;
 PF_MUST_USE enum pf_status pf_keylog_new(size_t max_bytes, struct pf_keylog **out);
 void pf_keylog_free(struct pf_keylog *log);
 
-/* Adds a file. Read in pieces, so that a 1 GB log needs no more memory than its secrets. */
+/* Adds a file. Read in pieces, so that a 1 GB log needs no more memory than its secrets. What stood
+ * before a failure is kept. */
 PF_MUST_USE enum pf_status pf_keylog_add_file(struct pf_keylog *log, const char *path,
                                               struct pf_error *err);
 
 /* Adds text, as from a Decryption Secrets Block; text need not end in a newline. */
 PF_MUST_USE enum pf_status pf_keylog_add_text(struct pf_keylog *log, struct pf_span text);
 
-/* Sorts what was added. Needed once, after the last add and before the first find. */
+/* Ends the adding: wipes and gives back what only reading needs. */
 void pf_keylog_freeze(struct pf_keylog *log);
 
 struct pf_keylog_counts {
-    uint64_t lines;
-    uint64_t secrets;
+    uint64_t lines;   /* all of them, comments and empty ones too */
+    uint64_t secrets; /* kept; the same line again counts once */
     uint64_t foreign; /* unknown labels, malformed lines */
+    uint64_t dropped; /* good ones for which there was no room (max_bytes, PF_KEYLOG_SAME_MAX) */
 };
 
 struct pf_keylog_counts pf_keylog_counts(const struct pf_keylog *log);
@@ -72,5 +81,11 @@ bool pf_keylog_find_session(const struct pf_keylog *log, struct pf_span session_
 /* "RSA <first 8 bytes of the encrypted pre-master secret> <pre-master>" lines. */
 bool pf_keylog_find_encrypted(const struct pf_keylog *log, struct pf_span encrypted,
                               struct pf_secret *out);
+
+/* Writes the line of a secret, newline and final NUL included, hex in lower case (RFC 9850 section
+ * 2). Returns its length without the NUL; 0 when it does not fit into cap. */
+PF_MUST_USE size_t pf_keylog_format(enum pf_keylog_label label,
+                                    const uint8_t client_random[PF_RANDOM_LEN],
+                                    const struct pf_secret *secret, char *out, size_t cap);
 
 #endif
