@@ -1,119 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "flow/reasm.h"
-#include "support/flow.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
-
-enum { STREAM = 1 << 18, MIB = 1 << 20 };
-
-/* A direction and everything that came out of it. */
-struct rig {
-    struct pf_budget budget;
-    struct pf_reasm_env env;
-    struct pf_reasm r;
-    uint8_t stream[STREAM]; /* what is sent; the test's expectation is that it comes out */
-    uint8_t got[STREAM];
-    uint64_t got_len; /* offset behind the last piece */
-    uint64_t data_len;
-    uint64_t gap_len;
-    uint32_t gaps;
-    uint64_t number; /* of the last packet sent */
-    struct pf_piece last;
-    uint32_t isn;
-};
-
-static struct rig rig; /* large; one test at a time */
-
-static void open_rig(uint32_t isn, uint32_t max_held, size_t budget)
-{
-    memset(&rig, 0, sizeof rig);
-    rig.budget.limit = budget;
-    rig.isn = isn;
-    pf_reasm_env_init(&rig.env, &rig.budget, max_held);
-    pf_reasm_init(&rig.r, &rig.env);
-    for (size_t i = 0; i < STREAM; i++) {
-        rig.stream[i] = pf_test_byte(i);
-    }
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    open_rig(1000, PF_REASM_MAX_HELD, 64 * MIB);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    pf_reasm_fini(&rig.r);
-    assert_int_equal(rig.r.held, 0);
-    assert_int_equal(rig.r.segs, 0);
-    pf_reasm_env_fini(&rig.env);
-    assert_int_equal(rig.budget.used, 0);
-    return 0;
-}
-
-/* Pieces follow each other without hole or overlap, whatever happens. */
-static void drain(void)
-{
-    struct pf_piece p;
-    while (pf_reasm_pop(&rig.r, &p)) {
-        assert_int_equal(p.off, rig.got_len);
-        assert_true(p.len > 0);
-        assert_true(p.off + p.len <= STREAM);
-        if (p.kind == PF_PIECE_DATA) {
-            memcpy(rig.got + p.off, p.data, p.len);
-            rig.data_len += p.len;
-        } else {
-            assert_null(p.data);
-            rig.gap_len += p.len;
-            rig.gaps++;
-        }
-        rig.got_len = p.off + p.len;
-        rig.last = p;
-    }
-}
-
-static void send_pkt(struct pf_pkt p)
-{
-    p.number = ++rig.number;
-    p.ts_ns = (int64_t)p.number * 10;
-    pf_reasm_push(&rig.r, &p);
-    drain();
-}
-
-static void send_bytes(uint32_t off, const uint8_t *data, uint32_t len)
-{
-    send_pkt(pf_test_data(0, rig.isn + 1 + off, data, len));
-}
-
-/* The stream's own bytes from..to. */
-static void send_range(uint32_t from, uint32_t to)
-{
-    send_bytes(from, rig.stream + from, to - from);
-}
-
-static void send_flags(uint8_t flags, uint32_t off)
-{
-    send_pkt(pf_test_pkt(0, flags, rig.isn + 1 + off, 0));
-}
-
-static void send_syn(void)
-{
-    send_pkt(pf_test_pkt(0, PF_TCP_SYN, rig.isn, 0));
-}
-
-static void assert_whole(uint64_t len)
-{
-    assert_int_equal(rig.got_len, len);
-    assert_int_equal(rig.data_len, len);
-    assert_memory_equal(rig.got, rig.stream, len);
-    assert_int_equal(rig.r.segs, 0);
-}
+#include "support/reasm.h"
 
 static void test_nothing_comes_of_nothing(void **state)
 {
@@ -373,34 +259,6 @@ static void test_sequence_numbers_wrap(void **state)
     assert_whole(50);
 }
 
-static void test_more_than_4_gib(void **state)
-{
-    (void)state;
-    uint8_t *block = rig.stream;
-    uint64_t off = 0;
-    struct pf_piece piece;
-    pf_reasm_anchor(&rig.r, 0xfffffff1U);
-    for (uint32_t i = 0; i < 9 * 4096; i++) { /* 9 GiB */
-        struct pf_pkt a = pf_test_data(0, (uint32_t)(off + 0xfffffff1U), block, STREAM / 2);
-        struct pf_pkt b = pf_test_data(0, (uint32_t)(a.seq + STREAM / 2), block, STREAM / 2);
-        bool swap = i % 1024 == 0;
-        pf_reasm_push(&rig.r, swap ? &b : &a);
-        uint64_t got = 0;
-        while (pf_reasm_pop(&rig.r, &piece)) {
-            got += piece.len;
-        }
-        pf_reasm_push(&rig.r, swap ? &a : &b);
-        while (pf_reasm_pop(&rig.r, &piece)) {
-            got += piece.len;
-        }
-        off += STREAM;
-        assert_int_equal(got, STREAM);
-        assert_int_equal(piece.off + piece.len, off);
-    }
-    assert_true(off > (uint64_t)2 << 32);
-    assert_int_equal(rig.r.segs, 0);
-}
-
 static void test_held_before_the_anchor(void **state)
 {
     (void)state;
@@ -444,23 +302,6 @@ static void test_anchor_above_everything(void **state)
     assert_whole(10);
 }
 
-static void test_hold_is_bounded(void **state)
-{
-    (void)state;
-    for (uint32_t i = 0; i < PF_REASM_HOLD_SEGS; i++) {
-        assert_false(pf_reasm_unanchored_full(&rig.r));
-        send_range(2000 - i * 10, 2010 - i * 10);
-    }
-    assert_true(pf_reasm_unanchored_full(&rig.r));
-    assert_int_equal(rig.got_len, 0);
-    uint32_t lowest = 2000 - PF_REASM_HOLD_SEGS * 10;
-    memmove(rig.stream, rig.stream + lowest, 2010 - lowest); /* offsets now count from there */
-    rig.isn += lowest;
-    send_range(0, 10);
-    assert_true(rig.r.anchored);
-    assert_whole(2010 - lowest);
-}
-
 static void test_flush_anchors(void **state)
 {
     (void)state;
@@ -486,138 +327,6 @@ static void test_flush_gives_gaps_between(void **state)
     assert_memory_equal(rig.got + 300, rig.stream + 300, 100);
 }
 
-static void test_lowest_hole_goes_at_the_cap(void **state)
-{
-    (void)state;
-    teardown(NULL);
-    open_rig(1000, 8 * 1536, 64 * MIB);
-    send_syn();
-    for (uint32_t i = 1; i <= 8; i++) {
-        send_range(i * 2000, i * 2000 + 1400);
-    }
-    assert_int_equal(rig.got_len, 0);
-    assert_false(rig.r.limited);
-    send_range(18000, 19400); /* the ninth */
-    assert_true(rig.r.limited);
-    assert_int_equal(rig.gaps, 1);
-    assert_int_equal(rig.gap_len, 2000);
-    assert_int_equal(rig.got_len, 3400);
-    assert_int_equal(rig.r.segs, 8);
-    send_range(1000, 2500); /* late, and 500 bytes delivered before */
-    assert_int_equal(rig.r.late_bytes, 1000);
-    assert_int_equal(rig.got_len, 3400);
-    send_range(3400, 4000);
-    assert_int_equal(rig.got_len, 5400);
-    assert_int_equal(rig.gaps, 1);
-}
-
-static void test_cap_of_nothing_still_goes_on(void **state)
-{
-    (void)state;
-    teardown(NULL);
-    open_rig(1000, 0, 64 * MIB);
-    send_syn();
-    send_range(100, 200);
-    assert_int_equal(rig.gap_len, 100);
-    assert_int_equal(rig.got_len, 200);
-    send_range(300, 100000);
-    assert_int_equal(rig.gap_len, 200);
-    assert_int_equal(rig.data_len, 100 + 100000 - 300);
-}
-
-static void test_budget_of_others_used_up(void **state)
-{
-    (void)state;
-    teardown(NULL);
-    open_rig(1000, PF_REASM_MAX_HELD, 64 * 1024);
-    send_syn();
-    for (uint32_t i = 1; i < 100; i++) {
-        send_range(i * 2000, i * 2000 + 1400); /* one slab of 1536-byte blocks, 42 of them */
-    }
-    assert_true(rig.r.limited);
-    assert_true(rig.gaps > 50);
-    assert_true(rig.budget.peak <= 64 * 1024);
-    pf_reasm_flush(&rig.r);
-    drain();
-    assert_int_equal(rig.data_len, 99 * 1400);
-}
-
-/* A hole at the start and much behind it: memory stays at the cap, time linear. */
-static void test_hole_at_the_start(void **state)
-{
-    (void)state;
-    teardown(NULL);
-    open_rig(1000, MIB, 64 * MIB);
-    struct pf_piece piece;
-    uint64_t gaps = 0;
-    pf_reasm_anchor(&rig.r, 0);
-    for (uint32_t i = 0; i < 200000; i++) {
-        struct pf_pkt p = pf_test_data(0, 5 + i * 1460, rig.stream, 1460);
-        pf_reasm_push(&rig.r, &p);
-        while (pf_reasm_pop(&rig.r, &piece)) {
-            gaps += piece.kind == PF_PIECE_GAP ? piece.len : 0;
-        }
-        assert_true(rig.r.held <= MIB);
-    }
-    assert_int_equal(gaps, 5);
-    assert_true(rig.budget.peak <= 2 * MIB);
-}
-
-enum { MANY = 1000000 };
-
-static uint64_t steps_of(uint32_t (*order)(uint32_t))
-{
-    teardown(NULL);
-    open_rig(1000, UINT32_MAX, (size_t)256 * MIB);
-    struct pf_piece piece;
-    uint64_t got = 0;
-    pf_reasm_anchor(&rig.r, 0);
-    for (uint32_t i = 0; i < MANY; i++) {
-        uint32_t off = order(i);
-        uint8_t byte = pf_test_byte(off);
-        struct pf_pkt p = pf_test_data(0, off, &byte, 1);
-        pf_reasm_push(&rig.r, &p);
-        while (pf_reasm_pop(&rig.r, &piece)) {
-            if (piece.off != got || piece.len != 1 || piece.data[0] != pf_test_byte(got)) {
-                fail();
-            }
-            got++;
-        }
-    }
-    assert_int_equal(got, MANY);
-    return rig.env.steps;
-}
-
-static uint32_t reversed(uint32_t i)
-{
-    return MANY - 1 - i;
-}
-
-static uint32_t odd_then_even(uint32_t i)
-{
-    return i < MANY / 2 ? i * 2 + 1 : (i - MANY / 2) * 2;
-}
-
-static uint32_t odd_then_even_reversed(uint32_t i)
-{
-    return i < MANY / 2 ? i * 2 + 1 : MANY - 2 - (i - MANY / 2) * 2;
-}
-
-static uint32_t scattered(uint32_t i) /* a permutation: the multiplier and MANY have no divisor */
-{
-    return (uint32_t)((uint64_t)i * 618033 % MANY);
-}
-
-/* Steps are counted, not seconds: log2 of a million is 20. */
-static void test_million_segments_stay_flat(void **state)
-{
-    (void)state;
-    assert_true(steps_of(reversed) < (uint64_t)MANY * 6);
-    assert_true(steps_of(odd_then_even) < (uint64_t)MANY * 6);
-    assert_true(steps_of(odd_then_even_reversed) < (uint64_t)MANY * 12);
-    assert_true(steps_of(scattered) < (uint64_t)MANY * 80);
-}
-
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -639,18 +348,11 @@ int main(void)
         T(test_bytes_missing_before_fin),
         T(test_cut_packets_leave_holes),
         T(test_sequence_numbers_wrap),
-        T(test_more_than_4_gib),
         T(test_held_before_the_anchor),
         T(test_anchor_inside_what_is_held),
         T(test_anchor_above_everything),
-        T(test_hold_is_bounded),
         T(test_flush_anchors),
         T(test_flush_gives_gaps_between),
-        T(test_lowest_hole_goes_at_the_cap),
-        T(test_cap_of_nothing_still_goes_on),
-        T(test_budget_of_others_used_up),
-        T(test_hole_at_the_start),
-        T(test_million_segments_stay_flat),
     };
 #undef T
     return cmocka_run_group_tests(tests, NULL, NULL);
