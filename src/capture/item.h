@@ -29,9 +29,11 @@ struct pf_item {
     uint32_t input;      /* index of the capture it is from */
     const uint8_t *data; /* PF_ITEM_FRAME: caplen bytes from the link header on */
     uint32_t caplen;
-    uint32_t len;           /* as it was on the wire; >= caplen */
-    int64_t ts_ns;          /* ns since 1970 */
-    uint64_t number;        /* 1, 2, 3 … over all captures; filtered packets are counted too */
+    uint32_t len;  /* as it was on the wire; >= caplen */
+    int64_t ts_ns; /* ns since 1970 */
+    /* 1, 2, 3 … over all captures; filtered packets are counted too. Secrets have that of the
+     * packet before them, or 0. */
+    uint64_t number;
     uint32_t linktype;      /* LINKTYPE_ value as in the file, not libpcap's DLT_ */
     struct pf_span secrets; /* PF_ITEM_SECRETS */
 };

@@ -11,14 +11,19 @@ enum {
     LINK_PPPOE = 51,
     LINK_RAW = 101,
     LINK_CISCO_HDLC = 104,
+    LINK_WLAN = 105,
     LINK_LOOP = 108,
     LINK_SLL = 113,
+    LINK_WLAN_RADIOTAP = 127,
     LINK_IP4 = 228,
     LINK_IP6 = 229,
+    LINK_NFLOG = 239,
     LINK_SLL2 = 276,
 
     LENGTH_MAX = 0x0600, /* IEEE 802.3: below it the field is a length */
     SNAP = 0xaaaa03,
+    NFLOG_PAYLOAD = 9,
+    NFLOG_ATTRIBUTES_MAX = 64,
     LABELS_MAX = 8,
     LABEL_BOTTOM = 0x100,
     PPP_IP4 = 0x0021,
@@ -80,6 +85,36 @@ static enum pf_drop pppoe_header(struct pf_walk *w)
     return PF_DROP_NONE;
 }
 
+/*
+ * Attributes of a length that counts its own 4 bytes, a type, and a value padded to 4; in the byte
+ * order of the capturing host, which shows in the type: none is above 255.
+ */
+static enum pf_drop nflog_header(struct pf_walk *w)
+{
+    uint16_t len;
+    uint16_t type;
+    if (!pf_cur_skip(&w->cur, 4)) {
+        return pf_walk_short(w);
+    }
+    for (int i = 0; i < NFLOG_ATTRIBUTES_MAX; i++) {
+        if (!pf_cur_u16(&w->cur, &len) || !pf_cur_u16(&w->cur, &type)) {
+            return pf_walk_short(w);
+        }
+        if (type > 0xff) {
+            len = __builtin_bswap16(len);
+            type = __builtin_bswap16(type);
+        }
+        if (type == NFLOG_PAYLOAD) {
+            w->next = PF_NEXT_IP;
+            return PF_DROP_NONE;
+        }
+        if (len < 4 || !pf_cur_skip(&w->cur, (len - 4U + 3) & ~3U)) {
+            return len < 4 ? PF_DROP_MALFORMED : pf_walk_short(w);
+        }
+    }
+    return PF_DROP_NOT_IP;
+}
+
 static enum pf_drop start_at(struct pf_walk *w, enum pf_next next)
 {
     w->next = next;
@@ -97,6 +132,12 @@ enum pf_drop pf_link_start(struct pf_walk *w, uint32_t linktype)
         return typed_header(w, 0, 18);
     case LINK_CISCO_HDLC:
         return typed_header(w, 2, 0);
+    case LINK_WLAN:
+        return pf_wlan_frame(w);
+    case LINK_WLAN_RADIOTAP:
+        return pf_wlan_radiotap(w);
+    case LINK_NFLOG:
+        return nflog_header(w);
     case LINK_NULL:
     case LINK_LOOP:
         return null_header(w);
@@ -137,8 +178,16 @@ static enum pf_drop llc(struct pf_walk *w)
     uint32_t header;
     uint32_t organisation;
     uint16_t type;
-    if (!pf_cur_u24(&w->cur, &header) || !pf_cur_u24(&w->cur, &organisation) ||
-        !pf_cur_u16(&w->cur, &type) || header != SNAP || organisation != 0 || type < LENGTH_MAX) {
+    if (!pf_cur_u24(&w->cur, &header)) {
+        return pf_walk_short(w);
+    }
+    if (header != SNAP) {
+        return PF_DROP_NOT_IP;
+    }
+    if (!pf_cur_u24(&w->cur, &organisation) || !pf_cur_u16(&w->cur, &type)) {
+        return pf_walk_short(w);
+    }
+    if (organisation != 0 || type < LENGTH_MAX) {
         return PF_DROP_NOT_IP;
     }
     return at_type(w, type);

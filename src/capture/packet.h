@@ -8,8 +8,9 @@
  * Limits:  8 VLAN tags, 8 tunnels, 16 IPv6 extension headers, 8 MPLS labels.
  *
  * Link types: Ethernet, Linux cooked 1 and 2, NULL, LOOP, raw IP (12, 14, 101, 228, 229), PPP (9,
- * 50, 51), Cisco HDLC. Inside: VLAN and QinQ, MPLS, PPPoE, IP in IP, GRE (also Ethernet, ERSPAN and
- * PPTP over it), VXLAN, Geneve, GTP-U; IPv4 and IPv6 fragments are put together.
+ * 50, 51), Cisco HDLC, Linux NFLOG, Wi-Fi in the clear (105, and 127 with radiotap). Inside: VLAN
+ * and QinQ, MPLS, PPPoE, IP in IP, GRE (also Ethernet, ERSPAN and PPTP over it), VXLAN, Geneve,
+ * GTP-U; IPv4 and IPv6 fragments are put together.
  *
  * Checksums: IPv4's header is summed (PF_HINT_BAD_IP_SUM). TCP's is never computed, for captures
  * made on a sending host have it wrong throughout and a record's tag is the better judge:

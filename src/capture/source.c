@@ -145,8 +145,9 @@ static void describe(struct pf_input *in, const struct pf_error *cause)
                      in->path, cause->text);
     } else {
         pf_error_set(&out, cause->status,
-                     "%s: damaged after packet %llu; the packets up to it were processed (%s)",
-                     in->path, n, cause->text);
+                     "%s: %s after packet %llu; the packets up to it were processed (%s)", in->path,
+                     cause->status == PF_ERR_MALFORMED ? "damaged" : "cannot be read", n,
+                     cause->text);
     }
     in->status = cause->status;
     memcpy(in->message, out.text, sizeof in->message);
@@ -254,6 +255,7 @@ static bool accept(struct pf_source *s, struct pf_input *in, struct pf_item *ite
     item->input = (uint32_t)s->current;
     if (item->kind == PF_ITEM_SECRETS) {
         in->secrets++;
+        item->number = s->number;
         return true;
     }
     in->packets++;

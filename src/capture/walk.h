@@ -6,7 +6,7 @@
  * Errors:  a step returns PF_DROP_NONE and sets next, or the reason to stop.
  * Limits:  see packet.h. Every step consumes bytes or counts in depth, so a walk ends.
  *
- * Private to packet.c, link.c, ip.c, transport.c and tunnel.c.
+ * Private to packet.c, link.c, wlan.c, ip.c, transport.c and tunnel.c.
  */
 #ifndef PF_CAPTURE_WALK_H
 #define PF_CAPTURE_WALK_H
@@ -106,6 +106,9 @@ enum pf_drop pf_link_ethernet(struct pf_walk *w);
 enum pf_drop pf_link_type(struct pf_walk *w);
 enum pf_drop pf_link_mpls(struct pf_walk *w);
 enum pf_drop pf_link_ppp(struct pf_walk *w);
+
+enum pf_drop pf_wlan_radiotap(struct pf_walk *w);
+enum pf_drop pf_wlan_frame(struct pf_walk *w);
 
 enum pf_drop pf_ip_any(struct pf_walk *w);
 enum pf_drop pf_ip_v4(struct pf_walk *w);

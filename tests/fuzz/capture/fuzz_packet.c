@@ -36,7 +36,8 @@ static void check_packet(const struct pf_pkt *p, const struct pf_decoder *d, con
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const uint32_t linktypes[] = {1, 0, 108, 101, 228, 229, 113, 276, 9, 50, 51, 104, 105};
+    static const uint32_t linktypes[] = {1, 0,  108, 101, 228, 229, 113, 276,
+                                         9, 50, 51,  104, 105, 127, 239};
     struct pf_decoder *d;
     if (pf_decoder_new(64 << 10, &d) != PF_OK) {
         return 0;

@@ -4,6 +4,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 
 #include <cmocka.h>
 
@@ -404,6 +405,61 @@ static void test_snap(void **state)
     assert_int_equal(decode(1), PF_DROP_NOT_IP);
 }
 
+/* kind and flags: the frame control field; extra: bytes of header beyond the fixed 24. */
+static enum pf_drop wlan(uint8_t kind, uint8_t flags, size_t extra, bool radiotap)
+{
+    static const uint8_t snap[8] = {0xaa, 0xaa, 3, 0, 0, 0, 8, 0};
+    hello4();
+    fr_trailer(&f, 4); /* frame check sequence */
+    fr_push_bytes(&f, snap, sizeof snap);
+    fr_push(&f, 24 + extra);
+    fr_ptr(&f)[0] = kind;
+    fr_ptr(&f)[1] = flags;
+    if (radiotap) {
+        fr_push(&f, 13)[2] = 13;
+    }
+    return decode(radiotap ? 127 : 105);
+}
+
+static void test_wlan(void **state)
+{
+    (void)state;
+    assert_int_equal(wlan(0x80, 0, 0, false), PF_DROP_NOT_IP);    /* beacon */
+    assert_int_equal(wlan(0x48, 1, 0, false), PF_DROP_NOT_IP);    /* data without data */
+    assert_int_equal(wlan(0x08, 0x41, 0, false), PF_DROP_NOT_IP); /* encrypted */
+    assert_int_equal(wlan(0x08, 0x04, 0, false), PF_DROP_NOT_IP); /* fragment */
+    for (int radiotap = 0; radiotap < 2; radiotap++) {
+        assert_int_equal(wlan(0x08, 1, 0, radiotap), PF_DROP_NONE);
+        assert_hello();
+        assert_int_equal(wlan(0x08, 3, 6, radiotap), PF_DROP_NONE);
+        assert_hello();
+        assert_int_equal(wlan(0x88, 0x82, 6, radiotap), PF_DROP_NONE);
+        assert_hello();
+    }
+    fr_ptr(&f)[2] = 3; /* radiotap of less than its header */
+    assert_int_equal(decode(127), PF_DROP_MALFORMED);
+    for (uint32_t cut = 0; cut < 50; cut++) {
+        (void)wlan(0x88, 0x83, 12, true);
+        assert_int_equal(decode_cut(127, cut), PF_DROP_TRUNCATED);
+    }
+}
+
+static void test_nflog(void **state)
+{
+    (void)state;
+    static const uint8_t little[12] = {2, 0, 0, 0, 4 + 1, 0, 10, 0, 'p', 0, 0, 0};
+    static const uint8_t big[12] = {2, 0, 0, 0, 0, 4 + 1, 0, 10, 'p', 0, 0, 0};
+    for (int i = 0; i < 2; i++) {
+        hello4();
+        fr_push(&f, 4)[i == 0 ? 2 : 3] = 9;
+        fr_push_bytes(&f, i == 0 ? little : big, 12);
+        assert_int_equal(decode(239), PF_DROP_NONE);
+        assert_hello();
+        fr_ptr(&f)[i == 0 ? 4 : 5] = 3;
+        assert_int_equal(decode(239), PF_DROP_MALFORMED);
+    }
+}
+
 static void test_ip6_extensions(void **state)
 {
     (void)state;
@@ -457,6 +513,8 @@ int main(void)
         T(test_loopback_families),
         T(test_cooked),
         T(test_snap),
+        T(test_wlan),
+        T(test_nflog),
         T(test_ip6_extensions),
 #undef T
     };
