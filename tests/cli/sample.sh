@@ -31,3 +31,8 @@ is() {
         return 1
     }
 }
+
+# offers COMMAND: does this build have it?
+offers() {
+    "$plainflow" --help | grep -q "plainflow $1 "
+}

@@ -9,6 +9,7 @@ set -euo pipefail
 umask 077
 export LC_ALL=C
 
+# shellcheck disable=SC2034 # for the scripts that source this
 plainflow=${PLAINFLOW:-plainflow}
 work=$(mktemp -d "${TMPDIR:-/tmp}/plainflow-test.XXXXXX")
 pids=()
