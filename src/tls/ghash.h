@@ -4,7 +4,7 @@
  * Owns:    nothing.
  * Threads: pure.
  * Errors:  none.
- * Limits:  about 0.3 GB/s: it serves ciphers that libcrypto has no GCM for, and the search for
+ * Limits:  about 0.25 GB/s: it serves ciphers that libcrypto has no GCM for, and the search for
  *          sequence numbers; AES-GCM does not come here.
  */
 #ifndef PF_TLS_GHASH_H
