@@ -43,6 +43,8 @@ if(TARGET plainflow)
   pf_script(corpus third_party 900 ${CMAKE_CURRENT_SOURCE_DIR}/corpus/run)
 endif()
 
+include(cli/cli.cmake)
+
 # ---- the sanitizer builds, as stages of the release build's suite (tools/test)
 
 # pf_stage(PRESET LABEL...): the tests with these labels in build/PRESET

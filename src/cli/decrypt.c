@@ -27,8 +27,8 @@ static const char help[] =
     "      --level N                 0 (fast) to 12 (small)\n"
     "      --sha256                  SHA-256 of captures, outputs and flows in the manifest\n"
     "      --strict                  exit 3 unless every TLS flow was decrypted whole\n"
-    "  -q, --quiet                   only errors on standard error\n"
-    "  -v, --verbose                 more\n\n"
+    "  -q                            only errors on standard error\n"
+    "  -v                            more\n\n"
     "Exit status: 0 done; 1 usage, key or output directory, nothing written; 2 a capture is\n"
     "damaged; 3 nothing was decrypted; 4 an output could not be written; 5 out of memory or\n"
     "internal; 130 or 143 stopped by a signal.\n";

@@ -22,7 +22,7 @@ static const struct command commands[] = {
 
 static void usage(FILE *f)
 {
-    (void)fprintf(f, "plainflow decrypts TLS captures in bulk.\n\n");
+    (void)fprintf(f, "Decrypts TLS captures in bulk.\n\n");
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
         (void)fprintf(f, "  plainflow %-8s %-28s %s\n", commands[i].name, commands[i].usage,
                       commands[i].text);

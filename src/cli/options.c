@@ -108,8 +108,6 @@ static const struct option longs[] = {
     {"level", required_argument, NULL, OPT_LEVEL},
     {"sha256", no_argument, NULL, OPT_SHA256},
     {"strict", no_argument, NULL, OPT_STRICT},
-    {"quiet", no_argument, NULL, 'q'},
-    {"verbose", no_argument, NULL, 'v'},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
