@@ -57,7 +57,24 @@ static void padding_is_checked(void **state)
     }
 }
 
-/* RFC 6101: less than a block, whatever is in it; the first count that is a block is refused. */
+/* Padding that leaves less than a MAC, whatever it says. */
+static void padding_eats_the_mac(void **state)
+{
+    struct sealer s;
+    uint8_t inner[32];
+    uint8_t body[48] = {0};
+    struct pf_plain plain;
+    sealer_init(&s, 0x002f, PF_VERSION_TLS12, false);
+    for (unsigned count = 12; count <= 33; count++) {
+        memset(inner, (int)count, sizeof inner);
+        seal_cipher(&s, "AES-128-CBC", body, inner, 32, body + 16);
+        assert_int_equal(open_alone(*state, &s, 0, seal_wire(&s, 23, body, 48), &plain),
+                         PF_ERR_REJECTED);
+    }
+    sealer_fini(&s);
+}
+
+/* RFC 6101: less than a block, whatever is in it; a block and a byte is refused, MAC or not. */
 static void ssl3_padding_is_short(void **state)
 {
     struct sealer s;
@@ -67,14 +84,56 @@ static void ssl3_padding_is_short(void **state)
     for (uint8_t extra = 0; extra < 2; extra++) {
         sealer_init(&s, 0x002f, PF_VERSION_SSL3, false);
         const uint8_t text[12] = "twelve bytes";
-        memcpy(inner, text, 12);
-        seal_mac(&s, 0, 23, text, 12, inner + 12); /* two blocks: a whole block of padding */
+        size_t len = 12U - extra;
+        memcpy(inner, text, len);
+        seal_mac(&s, 0, 23, text, len, inner + len);
         inner[47] = (uint8_t)(15 + extra);
         seal_cipher(&s, "AES-128-CBC", s.keys.iv, inner, 48, body);
         enum pf_status st = open_alone(*state, &s, 0, seal_wire(&s, 23, body, 48), &plain);
         assert_int_equal(st, extra == 0 ? PF_OK : PF_ERR_REJECTED);
         sealer_fini(&s);
     }
+}
+
+/* Keys without an id are never taken for others: not for the MAC either. */
+static void mac_keys_do_not_mix(void **state)
+{
+    struct sealer s;
+    uint8_t body[64];
+    struct pf_plain plain;
+    sealer_init(&s, 0x002f, PF_VERSION_TLS12, false);
+    for (unsigned i = 0; i < 40; i++) {
+        s.keys.id = i % 3 == 0 ? 0 : 16 * (uint64_t)i;
+        s.keys.mac_key[0] = (uint8_t)i;
+        size_t n = seal(&s, i, 23, (const uint8_t *)"abc", 3, body);
+        assert_int_equal(open_alone(*state, &s, i, seal_wire(&s, 23, body, n), &plain), PF_OK);
+        s.keys.mac_key[0] ^= 0x80;
+        s.keys.id = s.keys.id == 0 ? 0 : s.keys.id + 4096;
+        check_refused(open_alone(*state, &s, i, seal_wire(&s, 23, body, n), &plain));
+    }
+    sealer_fini(&s);
+}
+
+/* SEED lives in the legacy provider: where that is missing it is said, and the others open. */
+static void legacy_provider_missing(void **state)
+{
+    (void)state;
+    static const uint16_t ids[] = {0x0096, 0x002f};
+    struct pf_crypt *crypt = NULL;
+    assert_int_equal(pf_crypt_new(&crypt, NULL), PF_OK);
+    for (size_t i = 0; i < 2; i++) {
+        struct sealer s;
+        uint8_t body[64];
+        struct pf_plain plain;
+        sealer_init(&s, ids[i], PF_VERSION_TLS12, false);
+        size_t n = seal(&s, 0, 23, (const uint8_t *)"abc", 3, body);
+        assert_int_equal(setenv("OPENSSL_MODULES", "/nonexistent", 1), 0);
+        enum pf_status st = open_alone(crypt, &s, 0, seal_wire(&s, 23, body, n), &plain);
+        assert_int_equal(unsetenv("OPENSSL_MODULES"), 0);
+        assert_int_equal(st, i == 0 ? PF_ERR_UNSUPPORTED : PF_OK);
+        sealer_fini(&s);
+    }
+    pf_crypt_free(crypt);
 }
 
 /* TLS 1.0 behind a gap: one record lost to its IV, the next opens. */
@@ -189,10 +248,17 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(padding_is_checked), cmocka_unit_test(ssl3_padding_is_short),
-        cmocka_unit_test(chain_behind_a_gap), cmocka_unit_test(chain_behind_a_forgery),
-        cmocka_unit_test(before_tls12),       cmocka_unit_test(encrypt_then_mac),
-        cmocka_unit_test(tls12_macs),         cmocka_unit_test(idea_vectors),
+        cmocka_unit_test(legacy_provider_missing),
+        cmocka_unit_test(mac_keys_do_not_mix),
+        cmocka_unit_test(padding_eats_the_mac),
+        cmocka_unit_test(padding_is_checked),
+        cmocka_unit_test(ssl3_padding_is_short),
+        cmocka_unit_test(chain_behind_a_gap),
+        cmocka_unit_test(chain_behind_a_forgery),
+        cmocka_unit_test(before_tls12),
+        cmocka_unit_test(encrypt_then_mac),
+        cmocka_unit_test(tls12_macs),
+        cmocka_unit_test(idea_vectors),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
