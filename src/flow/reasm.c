@@ -476,6 +476,11 @@ bool pf_reasm_peek_lowest(const struct pf_reasm *r, uint32_t *seq, struct pf_spa
     return true;
 }
 
+bool pf_reasm_is_complete(const struct pf_reasm *r)
+{
+    return r->anchored && r->segs == 0 && r->left == 0 && r->end != 0 && r->next == r->end;
+}
+
 void pf_reasm_flush(struct pf_reasm *r)
 {
     release_lent(r);

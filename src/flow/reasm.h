@@ -125,6 +125,9 @@ bool pf_reasm_unanchored_full(const struct pf_reasm *r);
 PF_MUST_USE bool pf_reasm_peek_lowest(const struct pf_reasm *r, uint32_t *seq,
                                       struct pf_span *span);
 
+/* Everything up to the FIN was delivered and nothing is held. */
+bool pf_reasm_is_complete(const struct pf_reasm *r);
+
 /* The flow has ended: pop now hands out all that is held, with gaps between, up to the FIN. */
 void pf_reasm_flush(struct pf_reasm *r);
 

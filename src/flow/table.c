@@ -70,7 +70,7 @@ static enum pf_status grow(struct pf_table *t)
     return PF_OK;
 }
 
-/* Grows at 3/4; when growing is refused the table may fill to 15/16 before that is an error. */
+/* Grows at 3/4; when growing is refused the table may fill to 7/8 before that is an error. */
 static enum pf_status make_room(struct pf_table *t)
 {
     size_t n = t->slots == NULL ? 0 : t->mask + 1;
@@ -78,7 +78,7 @@ static enum pf_status make_room(struct pf_table *t)
         return PF_OK;
     }
     enum pf_status st = grow(t);
-    return st == PF_OK || t->count < n / 16 * 15 ? PF_OK : st;
+    return st == PF_OK || t->count < n / 8 * 7 ? PF_OK : st;
 }
 
 static enum pf_table_list list_of(const struct pf_flow *flow)

@@ -112,7 +112,8 @@ static void note(struct pf_flow *f, const struct pf_pkt *p)
         return;
     }
     note_data(f, p);
-    if ((p->flags & PF_TCP_ACK) != 0 && !has(o, PF_SIDE_NEXT)) {
+    /* in the window: a late packet of the connection before acknowledges what is not ours */
+    if ((p->flags & PF_TCP_ACK) != 0 && !has(o, PF_SIDE_NEXT) && in_window(s, first_seq(p), NEAR)) {
         o->next = p->ack;
         set(o, PF_SIDE_NEXT);
     }
@@ -215,10 +216,10 @@ static enum pf_track on_syn(struct pf_flow *f, const struct pf_pkt *p)
     return PF_TRACK_IGNORE;
 }
 
-/* Rule 5. */
+/* Rule 5. The last acknowledgement comes from one behind next: the FIN has a number too. */
 static bool is_from_before(const struct pf_flow_side *s, const struct pf_pkt *p)
 {
-    return has(s, PF_SIDE_BEFORE) && s->other - p->seq < NEAR && !in_window(s, p->seq, NEAR);
+    return has(s, PF_SIDE_BEFORE) && s->other + 1 - p->seq < NEAR && !in_window(s, p->seq, NEAR);
 }
 
 static enum pf_track judge(struct pf_flow *f, const struct pf_pkt *p)

@@ -47,6 +47,32 @@ static void test_far_segment_is_believed_with_a_neighbour(void **state)
     assert_int_equal(rig.got_len, 200);
 }
 
+/* What the snap length cut off belongs to a segment: its neighbour begins behind that. */
+static void test_far_segment_that_was_cut(void **state)
+{
+    (void)state;
+    send_syn();
+    uint32_t far = PF_REASM_WILD + 1;
+    struct pf_pkt p = pf_test_data(0, rig.isn + 1 + far, rig.stream, 50);
+    p.missing = 10;
+    send_pkt(p);
+    send_bytes(far + 60, rig.stream, 50);
+    assert_int_equal(rig.r.wild, 1);
+    assert_int_equal(rig.r.segs, 1);
+}
+
+/* Sequence number 0 is not special. */
+static void test_first_far_segment_at_zero(void **state)
+{
+    (void)state;
+    uint32_t far = PF_REASM_WILD + 1;
+    rig.isn = 0U - far - 1;
+    send_syn();
+    send_bytes(far, rig.stream, 50);
+    assert_int_equal(rig.r.wild, 1);
+    assert_int_equal(rig.r.segs, 0);
+}
+
 static void test_exactly_the_wild_distance_is_held(void **state)
 {
     (void)state;
@@ -247,6 +273,22 @@ static void test_cut_packets_leave_holes(void **state)
     assert_memory_equal(rig.got + 200, rig.stream + 200, 60);
 }
 
+static void test_cut_packet_sent_again_does_not_move_the_end(void **state)
+{
+    (void)state;
+    static const uint32_t off[] = {100, 0};
+    send_syn();
+    for (size_t i = 0; i < 2; i++) {
+        struct pf_pkt p = pf_test_data(0, rig.isn + 1 + off[i], rig.stream + off[i], 60);
+        p.missing = 40;
+        send_pkt(p);
+    }
+    pf_reasm_flush(&rig.r);
+    drain();
+    assert_int_equal(rig.got_len, 200);
+    assert_int_equal(rig.gap_len, 80);
+}
+
 static void test_sequence_numbers_wrap(void **state)
 {
     (void)state;
@@ -334,6 +376,8 @@ int main(void)
         T(test_nothing_comes_of_nothing),
         T(test_forged_segment_far_ahead_is_dropped),
         T(test_far_segment_is_believed_with_a_neighbour),
+        T(test_far_segment_that_was_cut),
+        T(test_first_far_segment_at_zero),
         T(test_exactly_the_wild_distance_is_held),
         T(test_behind_the_beginning_is_dropped),
         T(test_in_order_is_in_place),
@@ -347,6 +391,7 @@ int main(void)
         T(test_data_behind_fin_and_rst),
         T(test_bytes_missing_before_fin),
         T(test_cut_packets_leave_holes),
+        T(test_cut_packet_sent_again_does_not_move_the_end),
         T(test_sequence_numbers_wrap),
         T(test_held_before_the_anchor),
         T(test_anchor_inside_what_is_held),

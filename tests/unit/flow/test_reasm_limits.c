@@ -46,6 +46,19 @@ static void test_hold_is_bounded(void **state)
     assert_whole(2010 - lowest);
 }
 
+static void test_hold_is_bounded_in_bytes(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 7; i++) {
+        send_range(i * 9000, i * 9000 + 9000);
+        assert_false(pf_reasm_unanchored_full(&rig.r));
+    }
+    send_range(63000, 72000);
+    assert_true(pf_reasm_unanchored_full(&rig.r));
+    send_range(72000, 73000);
+    assert_whole(73000);
+}
+
 static void test_lowest_hole_goes_at_the_cap(void **state)
 {
     (void)state;
@@ -184,6 +197,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_more_than_4_gib),
         T(test_hold_is_bounded),
+        T(test_hold_is_bounded_in_bytes),
         T(test_lowest_hole_goes_at_the_cap),
         T(test_cap_of_nothing_still_goes_on),
         T(test_budget_of_others_used_up),

@@ -96,6 +96,21 @@ static void test_no_budget(void **state)
     assert_int_equal(get(1, 0, &flow), PF_OK);
 }
 
+/* Slots that cannot grow fill to 7/8, though the slab has room for more flows. */
+static void test_no_budget_for_more_slots(void **state)
+{
+    (void)state;
+    struct pf_flow *flow;
+    budget.limit = 256 * 16 + 64 * 1024;
+    for (uint32_t i = 0; i < 224; i++) {
+        (void)must_get(i, 0);
+    }
+    assert_int_equal(get(224, 0, &flow), PF_ERR_LIMIT);
+    assert_int_equal(table.count, 224);
+    pf_table_remove(&table, find(0));
+    (void)must_get(224, 0);
+}
+
 /* At the budget the oldest stub goes, whether or not older flows have a stream. */
 static void test_eviction_at_the_budget(void **state)
 {
@@ -262,6 +277,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_empty_table),
         T(test_no_budget),
+        T(test_no_budget_for_more_slots),
         T(test_eviction_at_the_budget),
         T(test_lookup_finds_what_was_inserted),
         T(test_equal_hashes_are_told_apart),

@@ -112,6 +112,58 @@ static void test_fin_and_rst_out_of_window_do_not_close(void **state)
     assert_int_equal(flow.state, PF_FLOW_OPEN);
 }
 
+/* Three GB into the stream its beginning is no longer in the window. */
+static void test_window_does_not_reach_back_forever(void **state)
+{
+    (void)state;
+    open_connection(1000, 900000);
+    for (uint32_t i = 0; i < 3000; i++) {
+        SAME(C, DATA, 1501 + i * 1000000, 901001, 1000000);
+    }
+    SAME(C, PF_TCP_RST, 1501, 0, 0);
+    assert_int_equal(flow.state, PF_FLOW_OPEN);
+}
+
+static void test_old_fin_does_not_close(void **state)
+{
+    (void)state;
+    open_connection(1000, 900000);
+    SAME(C, PF_TCP_FIN | PF_TCP_ACK, 1200, 901001, 0);
+    SAME(S, PF_TCP_FIN | PF_TCP_ACK, 901001, 1501, 0);
+    assert_int_equal(flow.state, PF_FLOW_OPEN);
+}
+
+static void test_forged_data_far_away_is_no_connection(void **state)
+{
+    (void)state;
+    open_connection(1000, 900000);
+    SAME(C, DATA, 1000000000, 1, 500);
+    assert_int_equal(flow.side[C].next, 1501);
+    close_connection(1000, 900000);
+    SAME(C, PF_TCP_ACK, 1000000000, 1, 0);
+    assert_int_equal(flow.packets, 10);
+}
+
+/* The SYN that this answers is not in the capture; the one that is may be forged. */
+static void test_answer_to_another_syn(void **state)
+{
+    (void)state;
+    NEW(C, PF_TCP_SYN, 1000, 0, 0);
+    IGNORED(S, SYNACK, 9000, 700000001, 0);
+    assert_false(flow.side[S].seen & PF_SIDE_SYN);
+    SAME(S, SYNACK, 9000, 1001, 0);
+    assert_int_equal(flow.side[S].isn, 9000);
+}
+
+/* One direction only: what it acknowledges says where the other one is. */
+static void test_stray_syn_of_a_side_not_captured(void **state)
+{
+    (void)state;
+    NEW(S, DATA, 9001, 1501, 800);
+    IGNORED(C, PF_TCP_SYN, 800000000, 0, 0);
+    SAME(C, PF_TCP_SYN, 1500, 0, 0);
+}
+
 /* Injected RST, then FIN on both sides; the connection goes on and a stray SYN finds it open. */
 static void test_data_beyond_rst_and_fin_opens_again(void **state)
 {
@@ -160,7 +212,28 @@ static void test_reuse_a_thousand_times(void **state)
     }
 }
 
-/* As above, but no FIN was captured: the server's answer commits. */
+/* What is left over from before, between the SYN of the next connection and its answer. */
+static void test_late_packets_after_reuse(void **state)
+{
+    (void)state;
+    open_connection(1000, 900000);
+    close_connection(1000, 900000);
+    flow.tag = 7;
+    NEW(C, PF_TCP_SYN, 300000000, 0, 0);
+    assert_int_equal(flow.tag, 0);
+    IGNORED(C, PF_TCP_ACK, 1502, 901002, 0);
+    IGNORED(S, PF_TCP_ACK, 901002, 1502, 0);
+    IGNORED(S, PF_TCP_FIN | PF_TCP_ACK, 901001, 1502, 0);
+    IGNORED(S, DATA, 900001, 1501, 1000);
+    IGNORED(C, PF_TCP_RST, 1502, 0, 0);
+    SAME(C, PF_TCP_ACK, 70000, 77777, 0); /* from nowhere: its acknowledgement is not learnt */
+    SAME(S, SYNACK, 400000000, 300000001, 0);
+    assert_int_equal(flow.side[C].isn, 300000000);
+    assert_int_equal(flow.side[S].isn, 400000000);
+    assert_int_equal(flow.state, PF_FLOW_OPEN);
+}
+
+/* Reused as often, but no FIN was captured: the server's answer commits. */
 static void test_reuse_without_close(void **state)
 {
     (void)state;
@@ -374,6 +447,12 @@ int main(void)
         T(test_stray_syn_inside_the_window),
         T(test_retransmitted_syns),
         T(test_fin_and_rst_out_of_window_do_not_close),
+        T(test_window_does_not_reach_back_forever),
+        T(test_old_fin_does_not_close),
+        T(test_forged_data_far_away_is_no_connection),
+        T(test_answer_to_another_syn),
+        T(test_stray_syn_of_a_side_not_captured),
+        T(test_late_packets_after_reuse),
         T(test_data_beyond_rst_and_fin_opens_again),
         T(test_tombstone_takes_late_packets),
         T(test_reuse_a_thousand_times),
