@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "capture/bytes.h"
 
-#include "capture/inflate.h"
+#include "capture/decompress.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,7 +27,7 @@ struct pf_bytes {
     size_t pos;
     size_t fill_end;
 
-    struct pf_inflate *inflate; /* NULL: not compressed */
+    struct pf_decompress *inflate; /* NULL: not compressed */
     enum pf_codec codec;
     uint8_t *in; /* BODY bytes of compressed input */
     size_t in_pos;
@@ -84,7 +84,7 @@ static enum pf_status inflate_failed(struct pf_bytes *b, enum pf_status st)
 static enum pf_status inflate_end(struct pf_bytes *b)
 {
     b->end = true;
-    if (pf_inflate_at_boundary(b->inflate)) {
+    if (pf_decompress_at_boundary(b->inflate)) {
         return PF_END;
     }
     return pf_error_set(&b->error, PF_ERR_TRUNCATED, "the %s data ends early",
@@ -100,7 +100,7 @@ static enum pf_status produce_inflated(struct pf_bytes *b, uint8_t *dst, size_t 
         }
         size_t used = b->in_end - b->in_pos;
         size_t made = n;
-        st = pf_inflate_step(b->inflate, b->in + b->in_pos, &used, dst, &made);
+        st = pf_decompress_step(b->inflate, b->in + b->in_pos, &used, dst, &made);
         b->in_pos += used;
         *got = made;
         if (st != PF_OK) {
@@ -247,7 +247,7 @@ static enum pf_status open_fd(struct pf_bytes *b, const char *path, struct pf_er
 static enum pf_status start_inflate(struct pf_bytes *b, struct pf_error *err)
 {
     b->in = aligned_alloc(PAGE, BODY);
-    if (b->in == NULL || pf_inflate_new(b->codec, &b->inflate) != PF_OK) {
+    if (b->in == NULL || pf_decompress_new(b->codec, &b->inflate) != PF_OK) {
         return pf_error_set(err, PF_ERR_NOMEM, "out of memory");
     }
     b->in_end = b->fill_end - b->pos;
@@ -303,7 +303,7 @@ void pf_bytes_close(struct pf_bytes *b)
     if (b->own_fd && b->fd >= 0) {
         (void)close(b->fd);
     }
-    pf_inflate_free(b->inflate);
+    pf_decompress_free(b->inflate);
     free(b->in);
     free(b->mem);
     free(b);

@@ -17,7 +17,7 @@
 
 struct pf_source {
     char **paths;
-    struct pf_input *inputs;
+    struct pf_source_input *inputs;
     size_t n;
     struct pf_filter *filter; /* NULL: everything passes */
     uint64_t total;           /* 0: unknown */
@@ -46,7 +46,7 @@ static void close_current(struct pf_source *s)
 
 /* What can be said before the input is reached: not there, not readable, or its size. False: it has
  * a size that is not known. */
-static bool inspect(struct pf_input *in)
+static bool inspect(struct pf_source_input *in)
 {
     struct stat st;
     bool is_stdin = strcmp(in->path, "-") == 0;
@@ -126,7 +126,7 @@ void pf_source_free(struct pf_source *s)
 }
 
 /* The sentence that names the file, the damage and what was kept. */
-static void describe(struct pf_input *in, const struct pf_error *cause)
+static void describe(struct pf_source_input *in, const struct pf_error *cause)
 {
     struct pf_error out = {0};
     unsigned long long n = in->packets;
@@ -163,7 +163,7 @@ static enum pf_status not_a_capture(const uint8_t *head, size_t len, struct pf_e
     return pf_error_set(err, PF_ERR_FORMAT, "is neither a pcap nor a pcapng capture");
 }
 
-static enum pf_status open_reader(struct pf_source *s, struct pf_input *in, struct pf_error *err)
+static enum pf_status open_reader(struct pf_source *s, struct pf_source_input *in, struct pf_error *err)
 {
     const uint8_t *head;
     enum pf_status st = pf_bytes_need(s->bytes, PF_FORMAT_SNIFF, &head);
@@ -189,7 +189,7 @@ static enum pf_status open_reader(struct pf_source *s, struct pf_input *in, stru
     return not_a_capture(head, len, err);
 }
 
-static void note_progress(struct pf_source *s, struct pf_input *in)
+static void note_progress(struct pf_source *s, struct pf_source_input *in)
 {
     in->bytes = pf_bytes_raw(s->bytes);
     uint64_t done = s->done_before + in->bytes;
@@ -200,7 +200,7 @@ static void note_progress(struct pf_source *s, struct pf_input *in)
 }
 
 /* Ends the current input: well (cause NULL) or not. */
-static void finish(struct pf_source *s, struct pf_input *in, const struct pf_error *cause)
+static void finish(struct pf_source *s, struct pf_source_input *in, const struct pf_error *cause)
 {
     if (s->bytes != NULL) {
         note_progress(s, in);
@@ -217,7 +217,7 @@ static void finish(struct pf_source *s, struct pf_input *in, const struct pf_err
 }
 
 /* true: the current input is open; false: it was passed over. */
-static bool open_current(struct pf_source *s, struct pf_input *in)
+static bool open_current(struct pf_source *s, struct pf_source_input *in)
 {
     struct pf_error err = {0};
     if (in->status != PF_OK) {
@@ -237,7 +237,7 @@ static bool open_current(struct pf_source *s, struct pf_input *in)
     return true;
 }
 
-static void note_linktype(struct pf_input *in, uint32_t linktype)
+static void note_linktype(struct pf_source_input *in, uint32_t linktype)
 {
     for (uint32_t i = 0; i < in->n_linktypes; i++) {
         if (in->linktypes[i] == linktype) {
@@ -250,7 +250,7 @@ static void note_linktype(struct pf_input *in, uint32_t linktype)
 }
 
 /* Numbers a frame; does it pass? */
-static bool accept(struct pf_source *s, struct pf_input *in, struct pf_item *item)
+static bool accept(struct pf_source *s, struct pf_source_input *in, struct pf_item *item)
 {
     item->input = (uint32_t)s->current;
     if (item->kind == PF_ITEM_SECRETS) {
@@ -272,7 +272,7 @@ static bool accept(struct pf_source *s, struct pf_input *in, struct pf_item *ite
 enum pf_status pf_source_next(struct pf_source *s, struct pf_item *item)
 {
     while (s->current < s->n) {
-        struct pf_input *in = &s->inputs[s->current];
+        struct pf_source_input *in = &s->inputs[s->current];
         if (s->bytes == NULL && !open_current(s, in)) {
             continue;
         }
@@ -297,7 +297,7 @@ size_t pf_source_inputs(const struct pf_source *s)
     return s->n;
 }
 
-const struct pf_input *pf_source_input(const struct pf_source *s, size_t i)
+const struct pf_source_input *pf_source_input(const struct pf_source *s, size_t i)
 {
     return &s->inputs[i];
 }

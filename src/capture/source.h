@@ -21,7 +21,7 @@ struct pf_source;
 enum { PF_INPUT_LINKTYPES = 16 };
 
 /* One capture, as far as it was read. */
-struct pf_input {
+struct pf_source_input {
     const char *path;            /* as given; owned by the source */
     const char *format;          /* "pcap", "pcapng"; NULL until it was opened, or if not known */
     const char *compression;     /* "gzip", "zstd", "lz4"; NULL: none */
@@ -55,7 +55,7 @@ PF_MUST_USE enum pf_status pf_source_next(struct pf_source *s, struct pf_item *i
 size_t pf_source_inputs(const struct pf_source *s);
 
 /* i < pf_source_inputs; valid as long as the source. Only for the reader's thread. */
-const struct pf_input *pf_source_input(const struct pf_source *s, size_t i);
+const struct pf_source_input *pf_source_input(const struct pf_source *s, size_t i);
 
 /* Packets read so far over all inputs: the number of the last frame. */
 uint64_t pf_source_packets(const struct pf_source *s);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "capture/bytes.h"
-#include "capture/inflate.h"
+#include "capture/decompress.h"
 #include "support/capfile.h"
 
 #include <fcntl.h>

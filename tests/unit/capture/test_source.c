@@ -70,7 +70,7 @@ static const char *read_one(size_t items, enum pf_status st)
 {
     open_files(1, NULL);
     assert_int_equal(drain(), items);
-    const struct pf_input *in = pf_source_input(source, 0);
+    const struct pf_source_input *in = pf_source_input(source, 0);
     assert_int_equal(in->status, st);
     assert_int_equal(in->packets, items);
     if (st == PF_OK) {
@@ -287,7 +287,7 @@ static void test_several_captures_are_one(void **state)
     assert_int_equal(done, total);
     assert_int_equal(pf_source_inputs(source), 3);
     assert_says(pf_source_input(source, 0)->message, "cut short in packet 3");
-    const struct pf_input *ng = pf_source_input(source, 1);
+    const struct pf_source_input *ng = pf_source_input(source, 1);
     assert_string_equal(ng->format, "pcapng");
     assert_null(ng->compression);
     assert_int_equal(ng->packets, 2);

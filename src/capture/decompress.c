@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "capture/inflate.h"
+#include "capture/decompress.h"
 
 #include <limits.h>
 #include <lz4frame.h>
@@ -9,7 +9,7 @@
 
 enum { ZSTD_WINDOW_LOG = 27, GZIP_WINDOW_BITS = 15 + 16 /* 16: gzip header and trailer */ };
 
-struct pf_inflate {
+struct pf_decompress {
     enum pf_codec codec;
     bool open; /* inside a member or frame */
     z_stream gzip;
@@ -52,7 +52,7 @@ const char *pf_codec_name(enum pf_codec codec)
     return NULL;
 }
 
-static bool start(struct pf_inflate *z)
+static bool start(struct pf_decompress *z)
 {
     switch (z->codec) {
     case PF_CODEC_GZIP:
@@ -69,22 +69,22 @@ static bool start(struct pf_inflate *z)
     return false;
 }
 
-enum pf_status pf_inflate_new(enum pf_codec codec, struct pf_inflate **out)
+enum pf_status pf_decompress_new(enum pf_codec codec, struct pf_decompress **out)
 {
-    struct pf_inflate *z = calloc(1, sizeof *z);
+    struct pf_decompress *z = calloc(1, sizeof *z);
     if (z == NULL) {
         return PF_ERR_NOMEM;
     }
     z->codec = codec;
     if (!start(z)) {
-        pf_inflate_free(z);
+        pf_decompress_free(z);
         return PF_ERR_NOMEM;
     }
     *out = z;
     return PF_OK;
 }
 
-void pf_inflate_free(struct pf_inflate *z)
+void pf_decompress_free(struct pf_decompress *z)
 {
     if (z == NULL) {
         return;
@@ -97,7 +97,7 @@ void pf_inflate_free(struct pf_inflate *z)
     free(z);
 }
 
-bool pf_inflate_at_boundary(const struct pf_inflate *z)
+bool pf_decompress_at_boundary(const struct pf_decompress *z)
 {
     return !z->open;
 }
@@ -107,7 +107,7 @@ static uInt clamp(size_t n)
     return n > UINT_MAX ? UINT_MAX : (uInt)n;
 }
 
-static enum pf_status step_gzip(struct pf_inflate *z, const uint8_t *in, size_t *in_len,
+static enum pf_status step_gzip(struct pf_decompress *z, const uint8_t *in, size_t *in_len,
                                 uint8_t *out, size_t *out_len)
 {
     if (*in_len > 0) {
@@ -132,7 +132,7 @@ static enum pf_status step_gzip(struct pf_inflate *z, const uint8_t *in, size_t 
     return rc == Z_MEM_ERROR ? PF_ERR_NOMEM : PF_ERR_MALFORMED;
 }
 
-static enum pf_status step_zstd(struct pf_inflate *z, const uint8_t *in, size_t *in_len,
+static enum pf_status step_zstd(struct pf_decompress *z, const uint8_t *in, size_t *in_len,
                                 uint8_t *out, size_t *out_len)
 {
     ZSTD_inBuffer src = {.src = in, .size = *in_len};
@@ -149,7 +149,7 @@ static enum pf_status step_zstd(struct pf_inflate *z, const uint8_t *in, size_t 
     return PF_OK;
 }
 
-static enum pf_status step_lz4(struct pf_inflate *z, const uint8_t *in, size_t *in_len,
+static enum pf_status step_lz4(struct pf_decompress *z, const uint8_t *in, size_t *in_len,
                                uint8_t *out, size_t *out_len)
 {
     size_t rc = LZ4F_decompress(z->lz4, out, out_len, in, in_len, NULL);
@@ -164,7 +164,7 @@ static enum pf_status step_lz4(struct pf_inflate *z, const uint8_t *in, size_t *
     return PF_OK;
 }
 
-enum pf_status pf_inflate_step(struct pf_inflate *z, const uint8_t *in, size_t *in_len,
+enum pf_status pf_decompress_step(struct pf_decompress *z, const uint8_t *in, size_t *in_len,
                                uint8_t *out, size_t *out_len)
 {
     switch (z->codec) {

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "run/reader.h"
+
+#include "flow/key.h"
+
+#include <stdlib.h>
+#include <sys/random.h>
+
+/* No worker is left behind the others' packets by more than this many: flows that wait for a
+ * session would hold their bytes for longer. */
+enum { FLUSH_PACKETS = 8192, PROTO_TCP = 6 };
+
+struct hand_out {
+    struct pf_reader *r;
+    struct pf_batch **open; /* one per worker */
+    unsigned workers;
+    uint8_t seed[PF_KEY_SEED_LEN];
+    int64_t clock_ns;
+    uint64_t number;  /* of the last packet read */
+    uint64_t flushed; /* number at the last flush */
+};
+
+static void send_batch(struct hand_out *h, unsigned w, bool last)
+{
+    struct pf_batch *b = h->open[w];
+    b->upto = last ? PF_POSITION_END : h->number;
+    b->clock_ns = h->clock_ns;
+    b->last = last;
+    pf_lane_send(h->r->lanes[w], b);
+    h->open[w] = last ? NULL : pf_lane_take(h->r->lanes[w]);
+}
+
+static void flush_all(struct hand_out *h, bool last)
+{
+    for (unsigned w = 0; w < h->workers; w++) {
+        send_batch(h, w, last);
+    }
+    h->flushed = h->number;
+    pf_board_add(&h->r->board->packets, h->number - pf_board_read(&h->r->board->packets));
+}
+
+static void hand_packet(struct hand_out *h, struct pf_pkt *pkt)
+{
+    pkt->hash = pf_key_hash(&pkt->key, h->seed);
+    unsigned w = (unsigned)((pkt->hash >> 32) % h->workers);
+    if (!pf_batch_add(h->open[w], pkt)) {
+        h->number--; /* this packet is not in the batch yet */
+        send_batch(h, w, false);
+        h->number++;
+        if (!pf_batch_add(h->open[w], pkt)) {
+            abort(); /* an empty batch has room for any packet */
+        }
+    }
+}
+
+static void on_frame(struct hand_out *h, struct pf_decoder *decoder, const struct pf_item *item)
+{
+    struct pf_pkt pkt;
+    h->number = item->number;
+    h->clock_ns = item->ts_ns > h->clock_ns ? item->ts_ns : h->clock_ns;
+    h->r->capture_bytes += item->caplen;
+    enum pf_drop drop = pf_decoder_packet(decoder, item->linktype, item->data, item->caplen,
+                                          item->len, item->ts_ns, &pkt);
+    if (drop == PF_DROP_NONE && pkt.key.proto == PROTO_TCP) {
+        pkt.number = item->number;
+        pkt.ts_ns = item->ts_ns;
+        pkt.clock_ns = h->clock_ns;
+        hand_packet(h, &pkt);
+    } else if (drop == PF_DROP_NONE) {
+        h->r->udp++;
+    }
+    if (h->number - h->flushed >= FLUSH_PACKETS) {
+        flush_all(h, false);
+    }
+}
+
+static bool is_stopped(const struct pf_board *b)
+{
+    /* relaxed: a moment later is soon enough */
+    return atomic_load_explicit(&b->stop, memory_order_relaxed) != 0;
+}
+
+enum pf_status pf_reader_run(struct pf_reader *r)
+{
+    struct hand_out h = {.r = r, .workers = r->board->workers, .clock_ns = INT64_MIN};
+    struct pf_decoder *decoder = NULL;
+    h.open = calloc(h.workers, sizeof *h.open);
+    if (h.open == NULL) {
+        return PF_ERR_NOMEM;
+    }
+    for (unsigned w = 0; w < h.workers; w++) {
+        h.open[w] = pf_lane_take(r->lanes[w]);
+    }
+    enum pf_status st = pf_decoder_new(r->fragment_bytes, &decoder);
+    if (st == PF_OK && getrandom(h.seed, sizeof h.seed, 0) != (ssize_t)sizeof h.seed) {
+        st = PF_ERR_IO;
+    }
+    struct pf_item item;
+    while (st == PF_OK && !is_stopped(r->board) && pf_source_next(r->source, &item) == PF_OK) {
+        if (item.kind == PF_ITEM_FRAME) {
+            on_frame(&h, decoder, &item);
+        }
+    }
+    flush_all(&h, true);
+    if (decoder != NULL) {
+        r->counts = *pf_decoder_counts(decoder);
+    }
+    pf_decoder_free(decoder);
+    free(h.open);
+    return st;
+}

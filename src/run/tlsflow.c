@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "run/tlsflow.h"
+
+#include "run/decide.h"
+#include "tls/hsmsg.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+bool pf_tls_flow_begins(struct pf_span payload)
+{
+    return pf_hs_looks_like(payload) == PF_LOOKS_CLIENT_HELLO;
+}
+
+bool pf_tls_flow_is_other(const struct pf_flow *flow, const struct pf_pkt *pkt)
+{
+    const struct pf_flow_side *side = &flow->side[pkt->side];
+    uint32_t seq = pkt->seq + ((pkt->flags & PF_TCP_SYN) != 0 ? 1 : 0);
+    return (side->seen & PF_SIDE_SYN) != 0 && seq == side->isn + 1 &&
+           pf_hs_looks_like((struct pf_span){pkt->data, pkt->len}) == PF_LOOKS_OTHER;
+}
+
+enum pf_status pf_tls_flow_new(struct pf_tls_flow_env *env, const struct pf_flow *flow,
+                               struct pf_tls_flow **out)
+{
+    if (!pf_budget_take(&env->budget, sizeof(struct pf_tls_flow))) {
+        return PF_ERR_LIMIT;
+    }
+    struct pf_tls_flow *t = calloc(1, sizeof *t);
+    if (t == NULL) {
+        pf_budget_give(&env->budget, sizeof *t);
+        return PF_ERR_NOMEM;
+    }
+    for (int s = 0; s < 2; s++) {
+        pf_reasm_init(&t->reasm[s], &env->reasm);
+        pf_buf_init(&t->gaps[s], PF_GAPS_MAX * sizeof(struct pf_flow_gap), &env->budget);
+    }
+    t->key = flow->key;
+    t->first_packet = flow->first_packet;
+    t->packets = flow->packets - 1; /* the packet that made it is counted with the others */
+    t->first_ts_ns = flow->first_ts_ns;
+    t->last_ts_ns = flow->last_ts_ns;
+    *out = t;
+    return PF_OK;
+}
+
+void pf_tls_flow_free(struct pf_tls_flow_env *env, struct pf_tls_flow *t)
+{
+    if (t == NULL) {
+        return;
+    }
+    pf_conn_free(t->conn);
+    for (int s = 0; s < 2; s++) {
+        pf_reasm_fini(&t->reasm[s]);
+        pf_buf_fini(&t->gaps[s]);
+        pf_digest_free(t->digest[s]);
+    }
+    pf_budget_give(&env->budget, sizeof *t);
+    free(t);
+}
+
+static enum pf_status digest(struct pf_tls_flow *t, enum pf_dir dir, struct pf_span plain)
+{
+    if (t->digest[dir] == NULL) {
+        enum pf_status st = pf_digest_new(&t->digest[dir]);
+        if (st != PF_OK) {
+            return st;
+        }
+    }
+    return pf_digest_update(t->digest[dir], plain.ptr, plain.len);
+}
+
+static enum pf_status write_run(struct pf_tls_flow_env *env, struct pf_tls_flow *t, enum pf_dir dir,
+                                const struct pf_run_result *r)
+{
+    struct pf_span plain = {env->plain, r->plain_len};
+    struct pf_span packed;
+    for (size_t i = 0; i < r->opened_count; i++) {
+        const struct pf_opened *o = &env->opened[i];
+        env->entries[i] = (struct pf_record_entry){
+            .packet = o->packet, .ts_ns = o->ts_ns, .seq = o->seq, .len = o->len, .type = o->type};
+    }
+    enum pf_status st = env->sha256 ? digest(t, dir, plain) : PF_OK;
+    if (st == PF_OK) {
+        st = pf_pack(env->packer, plain, &packed);
+    }
+    if (st == PF_OK) {
+        st = pf_chunks_append(env->chunks, &t->ref, dir, packed, plain.len, env->entries,
+                              r->opened_count, env->err);
+    }
+    pf_board_add(&env->line->plain, plain.len);
+    return st;
+}
+
+static enum pf_status do_run(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
+                             const struct pf_work *work)
+{
+    struct pf_run_result r;
+    pf_run_open(env->conn.crypt, &work->run, env->plain, env->plain_cap, env->opened, &r);
+    if (r.opened_count > 0) {
+        enum pf_status st = write_run(env, t, work->dir, &r);
+        if (st != PF_OK) {
+            return st;
+        }
+    }
+    return pf_conn_run_done(t->conn, work, &r);
+}
+
+static enum pf_status do_gap(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
+                             const struct pf_work *work)
+{
+    const struct pf_lost *lost = &work->lost;
+    const struct pf_gap_entry entry = {
+        .records = lost->records,
+        .bytes = lost->bytes,
+        .cipher_bytes = lost->cipher_bytes,
+        .packet_before = lost->packet_before,
+        .packet_after = lost->packet_after,
+    };
+    const struct pf_flow_gap gap = {
+        .offset = t->ref.dir[work->dir].bytes,
+        .records = lost->records,
+        .bytes = lost->bytes,
+        .packet = lost->packet_after,
+    };
+    enum pf_status st = pf_chunks_gap(env->chunks, &t->ref, work->dir, &entry, env->err);
+    if (st != PF_OK) {
+        return st;
+    }
+    st = pf_buf_append(&t->gaps[work->dir], &gap, sizeof gap);
+    return st == PF_ERR_LIMIT ? PF_OK : st; /* those behind are in the index, and in the sums */
+}
+
+static enum pf_status do_unwrap(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
+                                const struct pf_work *work)
+{
+    uint8_t pre_master[PF_MASTER_LEN];
+    enum pf_status st =
+        pf_unwrap(env->unwrapper, work->unwrap.key, work->unwrap.encrypted, pre_master);
+    bool fits = st == PF_OK;
+    if (st == PF_OK || st == PF_ERR_NOKEY) {
+        st = pf_conn_unwrapped(t->conn, fits ? pre_master : NULL);
+    }
+    pf_wipe(pre_master, sizeof pre_master);
+    return st;
+}
+
+static enum pf_status do_session(struct pf_tls_flow *t, const struct pf_work *work)
+{
+    enum pf_status st = pf_conn_session_answer(t->conn, false);
+    if (st == PF_AGAIN) {
+        t->parked = true;
+        t->wait_packet = work->session_packet;
+        t->client_packet = work->session_packet - PF_SESSION_SLACK;
+        return PF_OK;
+    }
+    return st;
+}
+
+/* Everything the connection has to do now. */
+static enum pf_status drive(struct pf_tls_flow_env *env, struct pf_tls_flow *t)
+{
+    struct pf_work work;
+    enum pf_status st;
+    while ((st = pf_conn_next(t->conn, &work)) == PF_OK) {
+        switch (work.kind) {
+        case PF_WORK_RUN:
+            st = do_run(env, t, &work);
+            break;
+        case PF_WORK_GAP:
+            st = do_gap(env, t, &work);
+            break;
+        case PF_WORK_UNWRAP:
+            st = do_unwrap(env, t, &work);
+            break;
+        case PF_WORK_SESSION:
+            st = do_session(t, &work);
+            break;
+        case PF_WORK_NONE:
+            st = PF_ERR_INTERNAL;
+            break;
+        }
+        if (st != PF_OK) {
+            return st;
+        }
+    }
+    return st == PF_AGAIN ? PF_OK : st;
+}
+
+static enum pf_dir dir_of(const struct pf_tls_flow *t, int side)
+{
+    return side == t->client ? PF_C2S : PF_S2C;
+}
+
+/* What has come into order on one side. */
+static enum pf_status pump(struct pf_tls_flow_env *env, struct pf_tls_flow *t, int side)
+{
+    struct pf_piece p;
+    enum pf_dir dir = dir_of(t, side);
+    enum pf_status st = PF_OK;
+    while (pf_reasm_pop(&t->reasm[side], &p) && st == PF_OK) {
+        st = p.kind == PF_PIECE_GAP
+                 ? pf_conn_gap(t->conn, dir, p.len, p.packet)
+                 : pf_conn_feed(t->conn, dir, (struct pf_span){p.data, (size_t)p.len}, p.packet,
+                                p.ts_ns);
+        if (st == PF_OK) {
+            st = drive(env, t);
+        }
+    }
+    return st;
+}
+
+static enum pf_status make_conn(struct pf_tls_flow_env *env, struct pf_tls_flow *t)
+{
+    int server_side = 1 - t->client;
+    struct pf_server server = {.port = t->key.port[server_side], .family = t->key.family};
+    memcpy(server.addr, t->key.addr[server_side], sizeof server.addr);
+    pf_board_add(&env->line->flows, 1);
+    return pf_conn_new(&env->conn, &server, &t->conn);
+}
+
+/* Once it is clear that it is TLS: all that was held goes on. */
+static enum pf_status begin(struct pf_tls_flow_env *env, struct pf_tls_flow *t)
+{
+    enum pf_status st = make_conn(env, t);
+    for (int i = 0; i < 2 && st == PF_OK; i++) {
+        st = pump(env, t, i == 0 ? t->client : 1 - t->client);
+    }
+    return st;
+}
+
+static enum pf_status undecided_packet(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
+                                       const struct pf_flow *flow, const struct pf_pkt *pkt)
+{
+    struct pf_reasm *r = &t->reasm[pkt->side];
+    if (pf_reasm_unanchored_full(r)) {
+        pf_decide(t, flow, NULL, true);
+    }
+    struct pf_pkt p = *pkt;
+    if (t->is == PF_FLOW_UNDECIDED && (p.flags & PF_TCP_SYN) != 0) {
+        p.flags &= (uint8_t)~PF_TCP_SYN; /* it would anchor; its number is in flow->side */
+        p.seq++;
+    }
+    if (t->is == PF_FLOW_UNDECIDED) {
+        struct pf_piece none;
+        pf_reasm_push(r, &p);
+        if (pf_reasm_pop(r, &none)) {
+            return PF_ERR_INTERNAL; /* nothing comes out before the anchor */
+        }
+        pf_decide(t, flow, &p, false);
+        return t->is == PF_FLOW_TLS ? begin(env, t) : PF_OK;
+    }
+    if (t->is == PF_FLOW_OTHER) {
+        return PF_OK;
+    }
+    enum pf_status st = begin(env, t);
+    pf_reasm_push(r, pkt);
+    return st == PF_OK ? pump(env, t, pkt->side) : st;
+}
+
+enum pf_status pf_tls_flow_packet(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
+                                  const struct pf_flow *flow, const struct pf_pkt *pkt)
+{
+    t->packets++;
+    t->last_ts_ns = pkt->ts_ns > t->last_ts_ns ? pkt->ts_ns : t->last_ts_ns;
+    if (t->is == PF_FLOW_UNDECIDED) {
+        return undecided_packet(env, t, flow, pkt);
+    }
+    if (pf_conn_is_dead(t->conn)) {
+        return PF_OK;
+    }
+    struct pf_reasm *r = &t->reasm[pkt->side];
+    if (!r->anchored && pkt->len > 0) {
+        enum pf_looks looks = pf_hs_looks_like((struct pf_span){pkt->data, pkt->len});
+        if (looks == PF_LOOKS_CLIENT_HELLO || looks == PF_LOOKS_SERVER_HELLO) {
+            pf_reasm_anchor(r, pkt->seq);
+        }
+    }
+    pf_reasm_push(r, pkt);
+    return pump(env, t, pkt->side);
+}
+
+bool pf_tls_flow_is_complete(const struct pf_tls_flow *t, const struct pf_flow *flow)
+{
+    if (t->is != PF_FLOW_TLS || t->parked) {
+        return false;
+    }
+    if (pf_conn_is_dead(t->conn)) {
+        return flow->state == PF_FLOW_CLOSED;
+    }
+    return pf_reasm_is_complete(&t->reasm[0]) && pf_reasm_is_complete(&t->reasm[1]);
+}
+
+static void fill_dir(const struct pf_tls_flow *t, enum pf_dir dir,
+                     const struct pf_conn_report *report, uint8_t sha256[PF_SHA256_LEN],
+                     struct pf_flow_dir_info *out)
+{
+    out->missing_records = report->dir[dir].missing_records;
+    out->missing_bytes = report->dir[dir].missing_bytes;
+    out->gaps = (const struct pf_flow_gap *)(const void *)t->gaps[dir].ptr;
+    out->gap_count = t->gaps[dir].len / sizeof(struct pf_flow_gap);
+    if (t->digest[dir] != NULL && pf_digest_value(t->digest[dir], sha256) == PF_OK) {
+        out->sha256 = sha256;
+    }
+}
+
+static enum pf_status write_line(struct pf_tls_flow_env *env, const struct pf_tls_flow *t,
+                                 const struct pf_conn_report *r)
+{
+    uint8_t sha256[2][PF_SHA256_LEN];
+    struct pf_flow_info info = {
+        .key = t->key,
+        .orig_side = t->client,
+        .first_ns = t->first_ts_ns,
+        .last_ns = t->last_ts_ns,
+        .first_packet = t->first_packet,
+        .packets = t->packets,
+        .version = r->version,
+        .cipher = r->cipher,
+        .server_name = r->server_name,
+        .next_protocol = r->next_protocol,
+        .client_random = r->client_random,
+        .server_random = r->server_random,
+        .session_id = r->session_id,
+        .resumed = !r->resumed_known ? PF_NOT_KNOWN
+                   : r->resumed      ? PF_YES
+                                     : PF_NO,
+        .cert_spki_sha256 = r->cert_spki,
+        .opened_by = r->opened_by,
+        .key_spki_sha256 = r->key_spki,
+        .status = r->status,
+        .reason = r->reason,
+        .detail = r->detail,
+    };
+    if (r->cert_subject != NULL) {
+        info.cert_subject =
+            (struct pf_span){(const uint8_t *)r->cert_subject, strlen(r->cert_subject)};
+    }
+    for (int d = 0; d < 2; d++) {
+        fill_dir(t, (enum pf_dir)d, r, sha256[d], &info.dir[d]);
+    }
+    return pf_flows_append(env->flows, &info, &t->ref, env->err);
+}
+
+static enum pf_status report(struct pf_tls_flow_env *env, struct pf_tls_flow *t)
+{
+    struct pf_conn_report r;
+    pf_conn_report(t->conn, &r);
+    if (t->ssl2) {
+        r.status = PF_FLOW_LOCKED;
+        r.reason = PF_REASON_UNSUPPORTED_PROTOCOL;
+        r.detail = "SSL 2.0 is not supported";
+        r.version = "SSLv2";
+    }
+    if (r.reason == PF_REASON_LIMIT_REACHED) {
+        env->limits++;
+    }
+    if (r.key_spki != NULL) {
+        size_t key = pf_keyring_find(env->conn.secrets.keyring, r.key_spki);
+        if (key != PF_KEY_NONE) {
+            env->key_flows[key]++;
+        }
+    }
+    return write_line(env, t, &r);
+}
+
+enum pf_status pf_tls_flow_end(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
+                               const struct pf_flow *flow)
+{
+    enum pf_status st = PF_OK;
+    if (t->is == PF_FLOW_UNDECIDED) {
+        pf_decide(t, flow, NULL, true);
+        st = t->is == PF_FLOW_TLS ? begin(env, t) : PF_OK;
+    }
+    if (t->is == PF_FLOW_OTHER) {
+        return PF_OK;
+    }
+    if (!t->ending && st == PF_OK) {
+        t->ending = true;
+        for (int s = 0; s < 2 && st == PF_OK; s++) {
+            pf_reasm_flush(&t->reasm[s]);
+            st = pump(env, t, s);
+        }
+        pf_conn_finish(t->conn);
+    }
+    st = st == PF_OK ? drive(env, t) : st;
+    if (st != PF_OK) {
+        return st;
+    }
+    return t->parked ? PF_BLOCKED : report(env, t);
+}
+
+enum pf_status pf_tls_flow_resume(struct pf_tls_flow_env *env, struct pf_tls_flow *t, bool last)
+{
+    enum pf_status st = pf_conn_session_answer(t->conn, last);
+    if (st == PF_AGAIN) {
+        return PF_OK;
+    }
+    t->parked = false;
+    return st == PF_OK ? drive(env, t) : st;
+}
+
+enum pf_status pf_tls_flow_relieve(struct pf_tls_flow_env *env, struct pf_tls_flow *t)
+{
+    if (t->is != PF_FLOW_TLS || t->parked) {
+        return PF_OK;
+    }
+    pf_conn_flush(t->conn);
+    return drive(env, t);
+}

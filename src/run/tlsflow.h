@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What:    one flow that is, or may be, TLS: packets in; reassembled, decrypted, written.
+ * Owns:    both directions' reassembly, the connection, its place in the store.
+ * Threads: the worker's.
+ * Errors:  run-scoped ones come back (output failed, out of memory); everything else ends up in the
+ *          flow's line.
+ * Limits:  the worker's budget.
+ *
+ *     packet → reasm[side] → conn → run → open → pack → chunks
+ *                              └ gap, unwrap, session
+ *
+ * A flow begins undecided: its first segments are held until one of them tells what it is.
+ */
+#ifndef PF_RUN_TLSFLOW_H
+#define PF_RUN_TLSFLOW_H
+
+#include "base/budget.h"
+#include "base/pkt.h"
+#include "base/status.h"
+#include "flow/reasm.h"
+#include "flow/table.h"
+#include "run/board.h"
+#include "store/chunks.h"
+#include "store/digest.h"
+#include "store/flows.h"
+#include "store/pack.h"
+#include "tls/conn.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What a worker's flows share. */
+struct pf_tls_flow_env {
+    struct pf_conn_env conn;
+    struct pf_reasm_env reasm;
+    struct pf_budget budget;
+    struct pf_unwrapper *unwrapper;
+    struct pf_packer *packer;
+    struct pf_chunks *chunks;
+    struct pf_flows *flows;
+    struct pf_board_line *line;
+    uint8_t *plain; /* one run's plaintext */
+    size_t plain_cap;
+    struct pf_opened opened[PF_RUN_RECORDS];
+    struct pf_record_entry entries[PF_RUN_RECORDS];
+    bool sha256;
+    uint64_t limits;     /* flows that were given up for memory */
+    uint64_t *key_flows; /* flows opened, per key of the ring */
+    struct pf_error *err;
+};
+
+enum pf_tls_flow_is {
+    PF_FLOW_UNDECIDED,
+    PF_FLOW_TLS,
+    PF_FLOW_OTHER /* not TLS: the caller frees it */
+};
+
+struct pf_tls_flow {
+    struct pf_reasm reasm[2]; /* by side of the key */
+    struct pf_conn *conn;     /* once it is TLS */
+    uint8_t is;               /* enum pf_tls_flow_is */
+    uint8_t client;           /* side that is the client */
+    bool ssl2;
+    bool parked;            /* waits for another flow's session */
+    bool ending;            /* no more packets: what is left is being brought out */
+    uint64_t client_packet; /* parked: the flow's place in the order of waiting */
+    uint64_t wait_packet;   /* parked: what every worker has to pass */
+    struct pf_tls_flow *next_parked;
+    struct pf_flow_key key;
+    uint64_t first_packet;
+    uint64_t packets;
+    int64_t first_ts_ns;
+    int64_t last_ts_ns;
+    struct pf_flow_ref ref;
+    struct pf_buf gaps[2];       /* struct pf_flow_gap[], by direction */
+    struct pf_digest *digest[2]; /* with sha256, once there is plaintext */
+};
+
+/* flow: as tracked by its first packet. PF_ERR_LIMIT: no memory in the budget. */
+PF_MUST_USE enum pf_status pf_tls_flow_new(struct pf_tls_flow_env *env, const struct pf_flow *flow,
+                                           struct pf_tls_flow **out);
+
+/* One packet of this connection. Afterwards t->is may be PF_FLOW_OTHER. */
+PF_MUST_USE enum pf_status pf_tls_flow_packet(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
+                                              const struct pf_flow *flow, const struct pf_pkt *pkt);
+
+/* Nothing more can come of it: both sides have ended and all was delivered, or nothing is opened.
+ */
+bool pf_tls_flow_is_complete(const struct pf_tls_flow *t, const struct pf_flow *flow);
+
+/*
+ * Brings out what is left and writes the flow's line. PF_BLOCKED: it is parked; the caller waits
+ * until that is settled, calls pf_tls_flow_resume and then this again.
+ */
+PF_MUST_USE enum pf_status pf_tls_flow_end(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
+                                           const struct pf_flow *flow);
+
+/* A parked flow's wait is over (last), or may be. */
+PF_MUST_USE enum pf_status pf_tls_flow_resume(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
+                                              bool last);
+
+/* Hands out the plaintext of whole records although it is little, to give memory back. */
+PF_MUST_USE enum pf_status pf_tls_flow_relieve(struct pf_tls_flow_env *env, struct pf_tls_flow *t);
+
+void pf_tls_flow_free(struct pf_tls_flow_env *env, struct pf_tls_flow *t);
+
+/* Could this segment be the first of TLS in a flow that began otherwise (STARTTLS, CONNECT)? */
+bool pf_tls_flow_begins(struct pf_span payload);
+
+/* The first bytes of a flow, and they are not TLS. */
+bool pf_tls_flow_is_other(const struct pf_flow *flow, const struct pf_pkt *pkt);
+
+#endif

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tls/conn.h"
+
+#include "base/cursor.h"
+#include "tls/half.h"
+
+#include <stdlib.h>
+
+enum { MESSAGE_MAX = 256 * 1024, ALERT_FATAL = 2, ALERT_CLOSE_NOTIFY = 0 };
+
+static void half_init(struct pf_half *h, const struct pf_conn_env *env)
+{
+    pf_stream_init(&h->in, env->held_max, env->budget);
+    pf_buf_init(&h->run, PF_RUN_RECORDS * sizeof(struct pf_run_record), env->budget);
+    pf_buf_init(&h->message, MESSAGE_MAX, env->budget);
+    h->phase = PF_PHASE_NONE;
+}
+
+enum pf_status pf_conn_new(const struct pf_conn_env *env, const struct pf_server *server,
+                           struct pf_conn **out)
+{
+    if (!pf_budget_take(env->budget, sizeof(struct pf_conn))) {
+        return PF_ERR_LIMIT;
+    }
+    struct pf_conn *c = calloc(1, sizeof *c);
+    if (c == NULL) {
+        pf_budget_give(env->budget, sizeof *c);
+        return PF_ERR_NOMEM;
+    }
+    c->env = env;
+    c->server = *server;
+    for (int d = 0; d < 2; d++) {
+        half_init(&c->half[d], env);
+        pf_handshake_init(&c->hs[d], env->budget);
+    }
+    *out = c;
+    return PF_OK;
+}
+
+static void half_fini(struct pf_half *h)
+{
+    pf_stream_fini(&h->in);
+    pf_buf_fini(&h->run);
+    pf_buf_fini(&h->message);
+    if (h->chain_live) {
+        pf_chain_fini(&h->chain);
+    }
+    pf_wipe(&h->keys, sizeof h->keys);
+    pf_wipe(&h->secret, sizeof h->secret);
+}
+
+void pf_conn_free(struct pf_conn *c)
+{
+    if (c == NULL) {
+        return;
+    }
+    for (int d = 0; d < 2; d++) {
+        half_fini(&c->half[d]);
+        pf_handshake_fini(&c->hs[d]);
+    }
+    pf_budget_give(c->env->budget, sizeof *c);
+    free(c);
+}
+
+/* Gives the direction's memory back: what comes from now on is not kept. */
+void pf_half_stop(struct pf_half *h)
+{
+    h->stage = PF_STAGE_DEAD;
+    uint64_t end = pf_stream_end(&h->in);
+    pf_stream_consume(&h->in, end);
+    pf_stream_fini(&h->in);
+    pf_buf_fini(&h->run);
+    pf_buf_fini(&h->message);
+    h->framed = end;
+}
+
+static enum pf_status over_limit(struct pf_half *h, enum pf_status st)
+{
+    if (st == PF_ERR_LIMIT) {
+        h->limit = true;
+        pf_half_stop(h);
+        return PF_OK;
+    }
+    return st;
+}
+
+enum pf_status pf_conn_feed(struct pf_conn *c, enum pf_dir dir, struct pf_span data,
+                            uint64_t packet, int64_t ts_ns)
+{
+    struct pf_half *h = &c->half[dir];
+    if (h->stage == PF_STAGE_DEAD) {
+        return PF_OK;
+    }
+    return over_limit(h, pf_stream_append(&h->in, data, packet, ts_ns));
+}
+
+enum pf_status pf_conn_gap(struct pf_conn *c, enum pf_dir dir, uint64_t lost, uint64_t packet)
+{
+    struct pf_half *h = &c->half[dir];
+    if (h->stage == PF_STAGE_DEAD) {
+        return PF_OK;
+    }
+    return over_limit(h, pf_stream_gap(&h->in, lost, packet));
+}
+
+void pf_conn_finish(struct pf_conn *c)
+{
+    c->final = true;
+    c->flush = true;
+}
+
+void pf_conn_give_up(struct pf_conn *c)
+{
+    c->half[PF_C2S].limit = true;
+    c->half[PF_S2C].limit = true;
+    pf_conn_finish(c);
+}
+
+void pf_conn_flush(struct pf_conn *c)
+{
+    c->flush = true;
+}
+
+/* RFC 5246 section 7.2. An encrypted alert that was not opened is longer than two bytes. */
+void pf_conn_note_alert(struct pf_conn *c, enum pf_dir dir, struct pf_span body)
+{
+    struct pf_cur cur = pf_cur_of(body);
+    uint8_t level;
+    uint8_t code;
+    if (!pf_cur_u8(&cur, &level) || !pf_cur_u8(&cur, &code) || !pf_cur_at_end(&cur)) {
+        return;
+    }
+    if (code == ALERT_CLOSE_NOTIFY) {
+        c->half[dir].ended = true;
+    } else if (level == ALERT_FATAL && !c->alert_seen) {
+        c->alert_seen = true;
+        c->alert_from = (uint8_t)dir;
+        c->alert_level = level;
+        c->alert_code = code;
+    }
+}
+
+static enum pf_status half_step(struct pf_conn *c, enum pf_dir dir, struct pf_work *work)
+{
+    switch (c->half[dir].stage) {
+    case PF_STAGE_PLAIN:
+        return pf_plain_step(c, dir);
+    case PF_STAGE_KEYS:
+        return pf_keychange_step(c, dir, work);
+    case PF_STAGE_HANDSHAKE:
+        return pf_tls13_step(c, dir);
+    case PF_STAGE_OPEN:
+        return pf_protect_step(c, dir, work);
+    case PF_STAGE_DEAD:
+        break;
+    }
+    return c->final ? pf_resync_end(c, dir, work) : PF_AGAIN;
+}
+
+/* A lock found while one direction was read stops both. */
+static void stop_if_locked(struct pf_conn *c)
+{
+    for (int d = 0; d < 2 && c->locked; d++) {
+        if (c->half[d].stage != PF_STAGE_DEAD) {
+            pf_half_stop(&c->half[d]);
+        }
+    }
+}
+
+/* One direction, as far as it goes. */
+static enum pf_status half_advance(struct pf_conn *c, enum pf_dir dir, struct pf_work *work,
+                                   bool *moved)
+{
+    for (;;) {
+        enum pf_status st = half_step(c, dir, work);
+        stop_if_locked(c);
+        if (st == PF_END) {
+            *moved = true;
+            continue;
+        }
+        if (st == PF_ERR_LIMIT) {
+            st = over_limit(&c->half[dir], st);
+            *moved = true;
+            continue;
+        }
+        return st;
+    }
+}
+
+enum pf_status pf_conn_next(struct pf_conn *c, struct pf_work *work)
+{
+    bool moved = !c->waiting;
+    work->kind = PF_WORK_NONE;
+    while (moved) {
+        moved = false;
+        for (int d = 0; d < 2; d++) {
+            enum pf_status st = half_advance(c, (enum pf_dir)d, work, &moved);
+            if (st == PF_OK || st < 0) {
+                return st;
+            }
+        }
+    }
+    if (!c->final) {
+        c->flush = false;
+    }
+    return PF_AGAIN;
+}
+
+enum pf_status pf_conn_run_done(struct pf_conn *c, const struct pf_work *work,
+                                const struct pf_run_result *result)
+{
+    return pf_protect_run_done(c, work->dir, result);
+}
+
+/* The handshake whose search asked for something. */
+static struct pf_handshake *pending_handshake(struct pf_conn *c)
+{
+    for (int i = 0; i < 2; i++) {
+        if (c->hs[i].search.pending != PF_PENDING_NOTHING) {
+            return &c->hs[i];
+        }
+    }
+    return NULL;
+}
+
+enum pf_status pf_conn_unwrapped(struct pf_conn *c, const uint8_t *pre_master)
+{
+    struct pf_handshake *hs = pending_handshake(c);
+    if (hs == NULL) {
+        return PF_ERR_INTERNAL;
+    }
+    return pf_secret_unwrapped(hs, c->env->kdf, &c->env->secrets, &c->server, pre_master);
+}
+
+enum pf_status pf_conn_session_answer(struct pf_conn *c, bool last)
+{
+    struct pf_handshake *hs = pending_handshake(c);
+    if (hs == NULL) {
+        return PF_ERR_INTERNAL;
+    }
+    uint64_t packet = hs->client_packet + PF_SESSION_SLACK;
+    enum pf_status st = pf_secret_session(hs, &c->env->secrets, packet, last);
+    c->waiting = st == PF_AGAIN;
+    return st;
+}
+
+bool pf_conn_is_waiting(const struct pf_conn *c)
+{
+    return c->waiting;
+}
+
+bool pf_conn_is_dead(const struct pf_conn *c)
+{
+    return c->half[0].stage == PF_STAGE_DEAD && c->half[1].stage == PF_STAGE_DEAD;
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What:    one TLS connection as a passive reader sees it: bytes and gaps of both directions in,
+ *          runs of records to open and slow work to do out. No I/O inside.
+ * Owns:    both directions' held bytes, the handshakes' facts, the traffic keys.
+ * Threads: one owner (a worker) at a time. The environment is the worker's.
+ * Errors:  only run-scoped ones (PF_ERR_NOMEM, PF_ERR_INTERNAL) come back; everything that is wrong
+ *          with the connection ends up in its report.
+ * Limits:  held bytes are capped per direction and by the worker's budget; what is given up there
+ * is reported as limit_reached.
+ *
+ *     feed / gap  →  next, as long as it has something:
+ *                      PF_WORK_RUN      open it (openrun.h), write the plaintext, then run_done
+ *                      PF_WORK_GAP      note it
+ *                      PF_WORK_UNWRAP   do the RSA operation, then unwrapped
+ *                      PF_WORK_SESSION  look up or wait, then session_answer
+ *     finish      →  next as above, then report
+ *
+ * Facts, not states: each direction is read as far as it can be. A direction that needs a fact of
+ * the other one stays where it is, its bytes held, until the fact has come.
+ */
+#ifndef PF_TLS_CONN_H
+#define PF_TLS_CONN_H
+
+#include "base/budget.h"
+#include "base/pkt.h"
+#include "base/status.h"
+#include "base/verdict.h"
+#include "tls/openrun.h"
+#include "tls/secrets.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct pf_conn;
+
+/* A resumed flow may use a session that became known up to so many packets after its ClientHello:
+ * captures are a little out of order. */
+enum { PF_SESSION_SLACK = 8192 };
+
+/* One worker's shared machinery. All borrowed. */
+struct pf_conn_env {
+    struct pf_secret_sources secrets;
+    struct pf_kdf *kdf;
+    struct pf_crypt *crypt;
+    struct pf_budget *budget;
+    size_t run_bytes; /* a run is handed out when it has this many bytes of ciphertext */
+    size_t held_max;  /* bytes that one direction may hold */
+};
+
+enum pf_work_kind { PF_WORK_NONE, PF_WORK_RUN, PF_WORK_GAP, PF_WORK_UNWRAP, PF_WORK_SESSION };
+
+/* Records that are missing between two that were opened, or at the end. */
+struct pf_lost {
+    uint64_t records; /* UINT64_MAX: not known */
+    uint64_t bytes;   /* of plaintext; UINT64_MAX: not known */
+    uint64_t cipher_bytes;
+    uint64_t packet_before;
+    uint64_t packet_after;
+};
+
+struct pf_work {
+    enum pf_work_kind kind;
+    enum pf_dir dir;
+    struct pf_record_run run;        /* PF_WORK_RUN */
+    struct pf_lost lost;             /* PF_WORK_GAP */
+    struct pf_unwrap_request unwrap; /* PF_WORK_UNWRAP */
+    uint64_t session_packet; /* PF_WORK_SESSION: the answer is final once all have passed it */
+};
+
+/* server: the end that the client's first packet goes to. */
+PF_MUST_USE enum pf_status pf_conn_new(const struct pf_conn_env *env,
+                                       const struct pf_server *server, struct pf_conn **out);
+void pf_conn_free(struct pf_conn *c);
+
+/* In-order bytes of a direction, which packet brought them and when. Copied. */
+PF_MUST_USE enum pf_status pf_conn_feed(struct pf_conn *c, enum pf_dir dir, struct pf_span data,
+                                        uint64_t packet, int64_t ts_ns);
+
+/* lost bytes are missing here; packet: the first behind them (0: the stream ends). */
+PF_MUST_USE enum pf_status pf_conn_gap(struct pf_conn *c, enum pf_dir dir, uint64_t lost,
+                                       uint64_t packet);
+
+/* No more bytes will come: what waits for a fact stops waiting, runs are handed out as they are. */
+void pf_conn_finish(struct pf_conn *c);
+
+/* As finish, because the memory is needed elsewhere: the report says so. */
+void pf_conn_give_up(struct pf_conn *c);
+
+/* Hands out what is held although it is little, to give memory back. */
+void pf_conn_flush(struct pf_conn *c);
+
+/* PF_OK: *work is to be done and answered before the next call. PF_AGAIN: nothing to do now. */
+PF_MUST_USE enum pf_status pf_conn_next(struct pf_conn *c, struct pf_work *work);
+
+PF_MUST_USE enum pf_status pf_conn_run_done(struct pf_conn *c, const struct pf_work *work,
+                                            const struct pf_run_result *result);
+
+/* pre_master: 48 bytes, or NULL when the key did not fit. */
+PF_MUST_USE enum pf_status pf_conn_unwrapped(struct pf_conn *c, const uint8_t *pre_master);
+
+/* Looks the session up. last: nobody can bring it any more. PF_AGAIN: not there yet, ask again. */
+PF_MUST_USE enum pf_status pf_conn_session_answer(struct pf_conn *c, bool last);
+
+/* True while nothing can go on before slow work or another flow has answered. */
+bool pf_conn_is_waiting(const struct pf_conn *c);
+
+/* True once nothing that is fed could still be opened: the caller may stop feeding. */
+bool pf_conn_is_dead(const struct pf_conn *c);
+
+struct pf_conn_dir_report {
+    uint64_t missing_records; /* UINT64_MAX: not known */
+    uint64_t missing_bytes;
+};
+
+/* All borrowed from the connection. */
+struct pf_conn_report {
+    const char *version; /* NULL: not known */
+    const char *cipher;
+    struct pf_span server_name; /* ptr NULL: none */
+    struct pf_span next_protocol;
+    const uint8_t *client_random;
+    const uint8_t *server_random;
+    struct pf_span session_id;
+    bool resumed_known;
+    bool resumed;
+    const uint8_t *cert_spki;
+    const char *cert_subject;
+    const uint8_t *key_spki;
+    enum pf_opened_by opened_by;
+    enum pf_flow_status status;
+    enum pf_reason reason;
+    const char *detail; /* NULL when there is nothing to say */
+    struct pf_conn_dir_report dir[2];
+};
+
+/* The verdict. Valid after finish and the last next, until pf_conn_free. */
+void pf_conn_report(struct pf_conn *c, struct pf_conn_report *out);
+
+#endif

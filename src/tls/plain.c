@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Records in the clear: hellos, certificates, key exchange, up to ChangeCipherSpec. */
+#include "tls/half.h"
+
+#include "base/cursor.h"
+
+#include <string.h>
+
+enum { HEADER_LEN = 4, SSLV2_HEADER_LEN = 2, SSLV2_LEN_BIT = 0x80 };
+
+/* A renegotiation's first message begins the direction's next handshake; both directions meet in
+ * the same one. PF_BLOCKED: the other direction still needs the place that it would take. */
+static enum pf_status next_handshake(struct pf_conn *c, enum pf_dir dir)
+{
+    struct pf_half *h = &c->half[dir];
+    const struct pf_half *other = &c->half[1 - dir];
+    uint32_t next = h->hs_no + 1;
+    if (other->hs_no + 1 < next && other->stage != PF_STAGE_DEAD) {
+        return PF_BLOCKED;
+    }
+    if (c->hs_count < next + 1) {
+        pf_handshake_fini(&c->hs[next & 1]);
+        pf_handshake_init(&c->hs[next & 1], c->env->budget);
+        c->hs_count = next + 1;
+    }
+    h->hs_no = next;
+    return PF_OK;
+}
+
+static bool begins_handshake(enum pf_dir dir, uint8_t type)
+{
+    return dir == PF_C2S ? type == PF_HS_CLIENT_HELLO : type == PF_HS_SERVER_HELLO;
+}
+
+static enum pf_status take_message(struct pf_conn *c, enum pf_dir dir, struct pf_span message,
+                                   bool inside)
+{
+    struct pf_half *h = &c->half[dir];
+    uint8_t type = message.ptr[0];
+    if (inside && begins_handshake(dir, type)) {
+        enum pf_status st = next_handshake(c, dir);
+        if (st != PF_OK) {
+            return st;
+        }
+    }
+    struct pf_handshake *hs = pf_half_handshake(c, h);
+    enum pf_status st = pf_handshake_message(hs, dir, message, h->message_packet);
+    if (st == PF_OK && begins_handshake(dir, type)) {
+        c->understood = true;
+        c->hs_count = c->hs_count == 0 ? 1 : c->hs_count;
+    }
+    if (st == PF_OK && type == PF_HS_NEW_SESSION_TICKET && hs->search.proved) {
+        return pf_secret_publish(hs, &c->env->secrets);
+    }
+    return st;
+}
+
+/* The next whole message's length; 0: not whole yet. */
+static size_t message_len(const struct pf_buf *b)
+{
+    struct pf_cur c = pf_cur_over(b->ptr, b->len);
+    uint8_t type;
+    struct pf_cur body;
+    if (!pf_cur_u8(&c, &type) || !pf_cur_vec24(&c, &body)) {
+        return 0;
+    }
+    return HEADER_LEN + body.left;
+}
+
+enum pf_status pf_plain_messages(struct pf_conn *c, enum pf_dir dir, bool inside)
+{
+    struct pf_half *h = &c->half[dir];
+    size_t taken = 0;
+    enum pf_status st = PF_END;
+    for (;;) {
+        struct pf_buf rest = {.ptr = h->message.ptr + taken, .len = h->message.len - taken};
+        size_t len = rest.len == 0 ? 0 : message_len(&rest);
+        if (len == 0) {
+            break;
+        }
+        st = take_message(c, dir, (struct pf_span){rest.ptr, len}, inside);
+        if (st == PF_BLOCKED && c->final) {
+            st = PF_OK; /* what it needs will not come: it is passed over */
+        }
+        if (st == PF_BLOCKED || pf_status_class(st) == PF_CLASS_SYSTEM ||
+            pf_status_class(st) == PF_CLASS_INTERNAL) {
+            break;
+        }
+        if (st != PF_OK) {
+            c->bad_frame = true; /* a malformed message tells nothing; those behind it may */
+        }
+        taken += len;
+        st = PF_END;
+    }
+    pf_buf_consume(&h->message, taken);
+    return st;
+}
+
+enum pf_status pf_plain_collect(struct pf_half *h, struct pf_span body, uint64_t packet)
+{
+    h->message_packet = packet;
+    enum pf_status st = pf_buf_append(&h->message, body.ptr, body.len);
+    if (st == PF_ERR_LIMIT) {
+        h->message.len = 0; /* a message that claims to be longer than any is passed over */
+        h->plain_cut = true;
+        return PF_OK;
+    }
+    return st;
+}
+
+/* A ClientHello in SSLv2 framing (RFC 5246 appendix E.2) can only be a client's first bytes. */
+static enum pf_status sslv2_step(struct pf_conn *c, struct pf_half *h, bool *is_sslv2)
+{
+    struct pf_span bytes = pf_stream_peek(&h->in, 0, true);
+    *is_sslv2 = bytes.len > 0 && (bytes.ptr[0] & SSLV2_LEN_BIT) != 0;
+    if (!*is_sslv2) {
+        return PF_OK;
+    }
+    struct pf_cur cur = pf_cur_of(bytes);
+    uint16_t len;
+    struct pf_span record;
+    if (!pf_cur_u16(&cur, &len) || !pf_cur_span(&cur, len & 0x7fffU, &record)) {
+        return PF_AGAIN;
+    }
+    uint64_t end = SSLV2_HEADER_LEN + record.len;
+    uint64_t packet;
+    int64_t ts_ns;
+    pf_stream_packet(&h->in, end - 1, &packet, &ts_ns);
+    enum pf_status st = pf_handshake_sslv2_hello(&c->hs[0], record, packet);
+    if (st != PF_OK) {
+        c->bad_frame = true;
+        pf_half_stop(h);
+        return pf_status_class(st) == PF_CLASS_SYSTEM ? st : PF_END;
+    }
+    c->understood = true;
+    c->hs_count = 1;
+    h->framed = end;
+    pf_stream_consume(&h->in, end);
+    return PF_END;
+}
+
+/* Passes over what cannot be read: the gap, and the rest of the record that it cut. */
+static enum pf_status pass_gap(struct pf_half *h, const struct pf_frame *cut)
+{
+    const struct pf_stream_gap *gap = pf_stream_next_gap(&h->in, h->framed);
+    h->loss.skip = 0;
+    if (cut != NULL) {
+        uint64_t missing = PF_RECORD_HEADER_LEN + cut->body_len - (gap->pos - h->framed);
+        h->loss.skip = missing > gap->lost ? missing - gap->lost : 0;
+    }
+    h->plain_cut = true;
+    h->message.len = 0;
+    h->loss.scan = true;
+    h->framed = gap->pos;
+    pf_stream_consume(&h->in, h->framed);
+    return PF_END;
+}
+
+/* After a gap in the clear: the next thing that looks like a record. */
+static enum pf_status find_record(struct pf_half *h)
+{
+    if (h->loss.skip > 0) {
+        struct pf_skip k = pf_stream_skip(&h->in, h->framed, h->loss.skip);
+        h->framed = k.pos;
+        h->loss.skip = k.left;
+        return k.left > 0 ? PF_AGAIN : PF_END;
+    }
+    struct pf_span bytes = pf_stream_peek(&h->in, h->framed, true);
+    struct pf_frame f;
+    size_t at = 0;
+    while (pf_frame_parse((struct pf_span){bytes.ptr + at, bytes.len - at}, &f)) {
+        if (pf_frame_plausible(&f) && f.body_len > 0) {
+            h->loss.scan = false;
+            break;
+        }
+        at++;
+    }
+    h->framed += at;
+    pf_stream_consume(&h->in, h->framed);
+    if (!h->loss.scan) {
+        return PF_END;
+    }
+    return pf_stream_next_gap(&h->in, h->framed) != NULL ? pass_gap(h, NULL) : PF_AGAIN;
+}
+
+/* ChangeCipherSpec (RFC 5246 section 7.1); in TLS 1.3 it means nothing (RFC 8446 appendix D.4). */
+static enum pf_status on_change_cipher_spec(struct pf_conn *c, enum pf_dir dir, uint64_t packet)
+{
+    struct pf_half *h = &c->half[dir];
+    struct pf_handshake *hs = pf_half_handshake(c, h);
+    if (!pf_handshake_has(hs, PF_FACT_SERVER_HELLO) && !c->final) {
+        if (pf_handshake_has(hs, PF_FACT_HELLO_RETRY)) {
+            return PF_OK;
+        }
+        return PF_BLOCKED;
+    }
+    if (hs->version != PF_VERSION_TLS13) {
+        hs->facts |= dir == PF_C2S ? PF_FACT_CLIENT_CCS : PF_FACT_SERVER_CCS;
+        pf_handshake_saw(hs, packet);
+        h->stage = PF_STAGE_KEYS;
+    }
+    return PF_OK;
+}
+
+/* Encrypted records without a ChangeCipherSpec: TLS 1.3, or it was lost. */
+static enum pf_status on_protected(struct pf_conn *c, enum pf_dir dir)
+{
+    struct pf_half *h = &c->half[dir];
+    struct pf_handshake *hs = pf_half_handshake(c, h);
+    if (!pf_handshake_has(hs, PF_FACT_SERVER_HELLO) && !c->final) {
+        return PF_BLOCKED;
+    }
+    if (hs->version == PF_VERSION_TLS13) {
+        h->stage = PF_STAGE_HANDSHAKE;
+        bool early = dir == PF_C2S && pf_handshake_has(hs, PF_FACT_EARLY_DATA);
+        h->phase = early ? PF_PHASE_EARLY : PF_PHASE_HANDSHAKE;
+        return PF_END;
+    }
+    hs->facts |= dir == PF_C2S ? PF_FACT_CLIENT_CCS : PF_FACT_SERVER_CCS;
+    h->plain_cut = true;
+    h->stage = PF_STAGE_KEYS;
+    return PF_END;
+}
+
+static enum pf_status on_record(struct pf_conn *c, enum pf_dir dir, const struct pf_frame *f)
+{
+    struct pf_half *h = &c->half[dir];
+    struct pf_span body = pf_stream_body(&h->in, f);
+    uint64_t end = f->pos + PF_RECORD_HEADER_LEN + f->body_len;
+    uint64_t packet;
+    int64_t ts_ns;
+    pf_stream_packet(&h->in, end - 1, &packet, &ts_ns);
+    enum pf_status st = PF_OK;
+    if (f->type == PF_CT_HANDSHAKE) {
+        st = pf_plain_collect(h, body, packet);
+    } else if (f->type == PF_CT_CHANGE_CIPHER_SPEC) {
+        st = on_change_cipher_spec(c, dir, packet);
+    } else if (f->type == PF_CT_ALERT) {
+        pf_conn_note_alert(c, dir, body);
+    } else if (f->type == PF_CT_APPLICATION_DATA) {
+        st = on_protected(c, dir); /* the record stays for the next stage */
+    }
+    if (st != PF_OK) {
+        return st;
+    }
+    h->framed = end;
+    pf_stream_consume(&h->in, end);
+    return PF_END;
+}
+
+enum pf_status pf_plain_step(struct pf_conn *c, enum pf_dir dir)
+{
+    struct pf_half *h = &c->half[dir];
+    if (h->message.len > 0) {
+        enum pf_status st = pf_plain_messages(c, dir, false);
+        if (st != PF_END) {
+            return st;
+        }
+    }
+    if (h->loss.scan) {
+        return find_record(h);
+    }
+    if (dir == PF_C2S && h->framed == 0) {
+        bool is_sslv2;
+        enum pf_status st = sslv2_step(c, h, &is_sslv2);
+        if (is_sslv2) {
+            return st;
+        }
+    }
+    struct pf_frame f;
+    switch (pf_stream_frame(&h->in, h->framed, &f)) {
+    case PF_FRAME_WHOLE:
+        return on_record(c, dir, &f);
+    case PF_FRAME_MORE:
+        return PF_AGAIN;
+    case PF_FRAME_CUT:
+        return pass_gap(h, &f);
+    case PF_FRAME_GAP:
+        return pass_gap(h, NULL);
+    case PF_FRAME_BAD:
+        break;
+    }
+    c->bad_frame = true;
+    pf_half_stop(h);
+    return PF_END;
+}

@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tls/secrets.h"
+
+#include "base/verdict.h"
+
+#include <string.h>
+
+bool pf_secret_resumed(const struct pf_handshake *hs)
+{
+    return !pf_handshake_has(hs, PF_FACT_SERVER_DONE) &&
+           !pf_handshake_has(hs, PF_FACT_CLIENT_KEY_EXCHANGE) &&
+           !pf_handshake_has(hs, PF_FACT_CERTIFICATE);
+}
+
+static bool is_rsa_kx(const struct pf_handshake *hs)
+{
+    return hs->suite->kx == PF_KX_RSA || (hs->suite->kx == PF_KX_RSA_EXPORT &&
+                                          !pf_handshake_has(hs, PF_FACT_SERVER_KEY_EXCHANGE));
+}
+
+static void next_source(struct pf_secret_search *s)
+{
+    s->source++;
+    s->nth = 0;
+}
+
+static void set_found(struct pf_handshake *hs, enum pf_opened_by by)
+{
+    hs->search.found = true;
+    hs->search.opened_by = (uint8_t)by;
+}
+
+void pf_secret_reject(struct pf_handshake *hs)
+{
+    struct pf_secret_search *s = &hs->search;
+    s->found = false;
+    s->generation++;
+    s->nth++;
+    memset(s->key_spki, 0, sizeof s->key_spki);
+}
+
+static enum pf_status master_from(struct pf_handshake *hs, struct pf_kdf *kdf,
+                                  struct pf_span pre_master)
+{
+    if (!hs->extended_master) {
+        return pf_kdf_master(kdf, hs->version, hs->suite, pre_master, hs->client_random,
+                             hs->server_random, &hs->master);
+    }
+    struct pf_span transcript[3];
+    for (int i = 0; i < 3; i++) {
+        transcript[i] = (struct pf_span){hs->transcript[i].ptr, hs->transcript[i].len};
+    }
+    return pf_kdf_extended_master(kdf, hs->version, hs->suite, pre_master, transcript, &hs->master);
+}
+
+/* A pre-master secret is only of use with all that the master secret is computed over. */
+static bool can_derive(const struct pf_handshake *hs)
+{
+    uint32_t needed = PF_FACT_CLIENT_KEY_EXCHANGE;
+    if (hs->extended_master) {
+        needed |= PF_FACT_SERVER_DONE;
+    }
+    return pf_handshake_has(hs, needed) &&
+           !(hs->extended_master && pf_handshake_has(hs, PF_FACT_TRANSCRIPT_LOST));
+}
+
+/* Secrets of 48 bytes are masters; other lengths are no TLS 1.2 secret. */
+static bool take_master(struct pf_handshake *hs, const struct pf_secret *secret)
+{
+    if (secret->len != PF_MASTER_LEN) {
+        return false;
+    }
+    memcpy(hs->master.bytes, secret->bytes, PF_MASTER_LEN);
+    return true;
+}
+
+/* The nth secret over both logs: the given files first, then the capture's own. */
+static bool log_find(const struct pf_secret_sources *src, enum pf_keylog_label label,
+                     const struct pf_handshake *hs, unsigned nth, struct pf_secret *out,
+                     enum pf_opened_by *by)
+{
+    const struct pf_keylog *logs[2] = {src->keylog, src->dsb};
+    const enum pf_opened_by names[2] = {PF_OPENED_BY_KEYLOG, PF_OPENED_BY_DSB};
+    for (int i = 0; i < 2; i++) {
+        unsigned n = 0;
+        while (logs[i] != NULL && pf_keylog_find(logs[i], label, hs->client_random, n, out)) {
+            if (nth == 0) {
+                *by = names[i];
+                return true;
+            }
+            nth--;
+            n++;
+        }
+    }
+    return false;
+}
+
+static enum pf_status from_keylog(struct pf_handshake *hs, const struct pf_secret_sources *src)
+{
+    struct pf_secret secret;
+    enum pf_opened_by by;
+    while (log_find(src, PF_KEYLOG_MASTER, hs, hs->search.nth, &secret, &by)) {
+        bool good = take_master(hs, &secret);
+        pf_wipe(&secret, sizeof secret);
+        if (good) {
+            set_found(hs, by);
+            return PF_OK;
+        }
+        hs->search.nth++;
+    }
+    return PF_ERR_NOKEY;
+}
+
+static enum pf_status from_pre_master(struct pf_handshake *hs, struct pf_kdf *kdf,
+                                      const struct pf_secret_sources *src)
+{
+    struct pf_secret secret;
+    enum pf_opened_by by;
+    if (!can_derive(hs) || !log_find(src, PF_KEYLOG_PRE_MASTER, hs, hs->search.nth, &secret, &by)) {
+        return PF_ERR_NOKEY;
+    }
+    enum pf_status st = master_from(hs, kdf, (struct pf_span){secret.bytes, secret.len});
+    pf_wipe(&secret, sizeof secret);
+    if (st == PF_OK) {
+        set_found(hs, by);
+    }
+    return st;
+}
+
+static enum pf_status from_encrypted(struct pf_handshake *hs, struct pf_kdf *kdf,
+                                     const struct pf_secret_sources *src)
+{
+    const struct pf_keylog *logs[2] = {src->keylog, src->dsb};
+    struct pf_span encrypted = {hs->encrypted.ptr, hs->encrypted.len};
+    struct pf_secret secret;
+    if (!can_derive(hs) || encrypted.len == 0) {
+        return PF_ERR_NOKEY;
+    }
+    for (unsigned i = hs->search.nth; i < 2; i++) {
+        hs->search.nth = i;
+        if (logs[i] == NULL || !pf_keylog_find_encrypted(logs[i], encrypted, &secret)) {
+            continue;
+        }
+        enum pf_status st = master_from(hs, kdf, (struct pf_span){secret.bytes, secret.len});
+        pf_wipe(&secret, sizeof secret);
+        if (st == PF_OK) {
+            set_found(hs, i == 0 ? PF_OPENED_BY_KEYLOG : PF_OPENED_BY_DSB);
+        }
+        return st;
+    }
+    return PF_ERR_NOKEY;
+}
+
+static enum pf_status from_logged_id(struct pf_handshake *hs, const struct pf_secret_sources *src)
+{
+    const struct pf_keylog *logs[2] = {src->keylog, src->dsb};
+    struct pf_span id = {hs->session_id, hs->session_id_len};
+    for (unsigned i = hs->search.nth; i < 2 && id.len > 0; i++) {
+        struct pf_secret secret;
+        hs->search.nth = i;
+        if (logs[i] != NULL && pf_keylog_find_session(logs[i], id, &secret) &&
+            take_master(hs, &secret)) {
+            set_found(hs, i == 0 ? PF_OPENED_BY_KEYLOG : PF_OPENED_BY_DSB);
+            return PF_OK;
+        }
+    }
+    return PF_ERR_NOKEY;
+}
+
+/*
+ * The nth key to try: the one whose public key is in the certificate; the one tied to the server;
+ * and, when no certificate was captured, every other one.
+ */
+static size_t nth_key(const struct pf_handshake *hs, const struct pf_secret_sources *src,
+                      const struct pf_server *server, unsigned nth)
+{
+    size_t matched = PF_KEY_NONE;
+    bool certificate = pf_handshake_has(hs, PF_FACT_CERTIFICATE);
+    if (certificate) {
+        matched = pf_keyring_find(src->keyring, hs->cert_spki);
+    }
+    size_t bound = pf_keyring_bound(src->keyring, server->family, server->addr, server->port);
+    size_t first[2] = {matched, bound != matched ? bound : PF_KEY_NONE};
+    for (int i = 0; i < 2; i++) {
+        if (first[i] != PF_KEY_NONE && nth-- == 0) {
+            return first[i];
+        }
+    }
+    for (size_t i = 0; i < pf_keyring_count(src->keyring) && !certificate; i++) {
+        if (i != bound && nth-- == 0) {
+            return i;
+        }
+    }
+    return PF_KEY_NONE;
+}
+
+static enum pf_status from_rsa_key(struct pf_handshake *hs, const struct pf_secret_sources *src,
+                                   const struct pf_server *server)
+{
+    if (src->keyring == NULL || !is_rsa_kx(hs) || !can_derive(hs) || hs->encrypted.len == 0 ||
+        nth_key(hs, src, server, hs->search.nth) == PF_KEY_NONE) {
+        return PF_ERR_NOKEY;
+    }
+    hs->search.pending = PF_PENDING_UNWRAP;
+    return PF_AGAIN;
+}
+
+struct pf_unwrap_request pf_secret_unwrap_request(const struct pf_handshake *hs,
+                                                  const struct pf_secret_sources *src,
+                                                  const struct pf_server *server)
+{
+    return (struct pf_unwrap_request){
+        .key = nth_key(hs, src, server, hs->search.nth),
+        .encrypted = {hs->encrypted.ptr, hs->encrypted.len},
+    };
+}
+
+enum pf_status pf_secret_unwrapped(struct pf_handshake *hs, struct pf_kdf *kdf,
+                                   const struct pf_secret_sources *src,
+                                   const struct pf_server *server, const uint8_t *pre_master)
+{
+    hs->search.pending = PF_PENDING_NOTHING;
+    size_t key = nth_key(hs, src, server, hs->search.nth);
+    if (pre_master == NULL) {
+        hs->search.key_bound_failed |=
+            key == pf_keyring_bound(src->keyring, server->family, server->addr, server->port);
+        hs->search.nth++;
+        return PF_OK;
+    }
+    enum pf_status st = master_from(hs, kdf, (struct pf_span){pre_master, PF_MASTER_LEN});
+    if (st == PF_OK) {
+        memcpy(hs->search.key_spki, pf_keyring_spki(src->keyring, key), PF_SPKI_LEN);
+        set_found(hs, PF_OPENED_BY_RSA_KEY);
+    }
+    return st;
+}
+
+/* Plain PSK (RFC 4279 section 2): the other secret is as many zeros as the key is long. */
+static enum pf_status from_psk(struct pf_handshake *hs, struct pf_kdf *kdf,
+                               const struct pf_secret_sources *src)
+{
+    uint8_t pre_master[1024];
+    size_t len;
+    if (hs->suite->kx != PF_KX_PSK || !can_derive(hs) || hs->search.nth >= src->psk_count) {
+        return PF_ERR_NOKEY;
+    }
+    enum pf_status st = pf_psk_pre_master(src->psks[hs->search.nth], (struct pf_span){NULL, 0},
+                                          pre_master, sizeof pre_master, &len);
+    if (st == PF_OK) {
+        st = master_from(hs, kdf, (struct pf_span){pre_master, len});
+    }
+    pf_wipe(pre_master, sizeof pre_master);
+    if (st == PF_OK) {
+        set_found(hs, PF_OPENED_BY_PSK);
+    }
+    return st;
+}
+
+static struct pf_span session_key(const struct pf_handshake *hs)
+{
+    if (hs->search.source == PF_SOURCE_SESSION_TICKET) {
+        return (struct pf_span){hs->offered_ticket.ptr, hs->offered_ticket.len};
+    }
+    /* The server says by repeating it that it resumes the id that was offered. */
+    bool repeated = hs->session_id_len == hs->offered_id_len &&
+                    memcmp(hs->session_id, hs->offered_id, hs->session_id_len) == 0;
+    return (struct pf_span){hs->session_id, repeated ? hs->session_id_len : 0};
+}
+
+static enum pf_status from_session(struct pf_handshake *hs, const struct pf_secret_sources *src)
+{
+    if (src->sessions == NULL || !pf_secret_resumed(hs) || session_key(hs).len == 0) {
+        return PF_ERR_NOKEY;
+    }
+    hs->search.pending = PF_PENDING_SESSION;
+    return PF_AGAIN;
+}
+
+enum pf_status pf_secret_session(struct pf_handshake *hs, const struct pf_secret_sources *src,
+                                 uint64_t packet, bool last)
+{
+    enum pf_session_kind kind =
+        hs->search.source == PF_SOURCE_SESSION_TICKET ? PF_SESSION_TICKET : PF_SESSION_ID;
+    struct pf_session session;
+    if (!pf_sessions_get(src->sessions, kind, session_key(hs), packet, hs->search.nth, &session)) {
+        if (last) {
+            hs->search.pending = PF_PENDING_NOTHING;
+            next_source(&hs->search);
+        }
+        return last ? PF_OK : PF_AGAIN;
+    }
+    hs->search.pending = PF_PENDING_NOTHING;
+    memcpy(hs->search.key_spki, session.key_spki, PF_SPKI_LEN);
+    memcpy(hs->cert_spki, session.cert_spki, PF_SPKI_LEN);
+    if (session.opened_by == PF_OPENED_BY_NONE) {
+        hs->search.origin_locked = true;
+        hs->search.nth++;
+        return PF_OK;
+    }
+    hs->master = session.master;
+    set_found(hs, PF_OPENED_BY_SESSION);
+    pf_wipe(&session, sizeof session);
+    return PF_OK;
+}
+
+/*
+ * Whether the handshake is full or resumed must be clear before its secret is looked for elsewhere
+ * than in a key log: the server's flight says so.
+ */
+static bool shape_is_clear(const struct pf_handshake *hs)
+{
+    return pf_handshake_has(hs, PF_FACT_SERVER_DONE) ||
+           (pf_handshake_has(hs, PF_FACT_SERVER_CCS) &&
+            !pf_handshake_has(hs, PF_FACT_CERTIFICATE)) ||
+           (pf_handshake_has(hs, PF_FACT_CLIENT_KEY_EXCHANGE) &&
+            !pf_handshake_has(hs, PF_FACT_SERVER_HELLO));
+}
+
+static enum pf_status try_source(struct pf_handshake *hs, struct pf_kdf *kdf,
+                                 const struct pf_secret_sources *src,
+                                 const struct pf_server *server)
+{
+    switch ((enum pf_secret_source)hs->search.source) {
+    case PF_SOURCE_KEYLOG:
+        return from_keylog(hs, src);
+    case PF_SOURCE_PRE_MASTER:
+        return from_pre_master(hs, kdf, src);
+    case PF_SOURCE_ENCRYPTED:
+        return from_encrypted(hs, kdf, src);
+    case PF_SOURCE_LOGGED_ID:
+        return from_logged_id(hs, src);
+    case PF_SOURCE_RSA_KEY:
+        return from_rsa_key(hs, src, server);
+    case PF_SOURCE_PSK:
+        return from_psk(hs, kdf, src);
+    case PF_SOURCE_SESSION_TICKET:
+    case PF_SOURCE_SESSION_ID:
+        return from_session(hs, src);
+    case PF_SOURCE_NONE:
+        break;
+    }
+    return PF_ERR_NOKEY;
+}
+
+static bool may_wait(const struct pf_handshake *hs)
+{
+    bool needs_both = hs->search.source > PF_SOURCE_KEYLOG;
+    bool full = pf_handshake_has(hs, PF_FACT_SERVER_DONE);
+    return needs_both &&
+           (!shape_is_clear(hs) || (full && !pf_handshake_has(hs, PF_FACT_CLIENT_KEY_EXCHANGE)));
+}
+
+enum pf_status pf_secret_find(struct pf_handshake *hs, struct pf_kdf *kdf,
+                              const struct pf_secret_sources *src, const struct pf_server *server,
+                              bool final)
+{
+    if (!pf_handshake_has(hs, PF_FACT_CLIENT_HELLO | PF_FACT_SERVER_HELLO)) {
+        return final ? PF_ERR_NOKEY : PF_BLOCKED;
+    }
+    if (hs->suite == NULL || !hs->suite->bulk->supported) {
+        return PF_ERR_UNSUPPORTED;
+    }
+    while (!hs->search.found && hs->search.source != PF_SOURCE_NONE) {
+        if (hs->search.pending != PF_PENDING_NOTHING) {
+            return PF_AGAIN;
+        }
+        if (!final && may_wait(hs)) {
+            return PF_BLOCKED;
+        }
+        enum pf_status st = try_source(hs, kdf, src, server);
+        if (st == PF_ERR_NOKEY) {
+            next_source(&hs->search);
+        } else if (st != PF_OK) {
+            return st;
+        }
+    }
+    return hs->search.found ? PF_OK : PF_ERR_NOKEY;
+}
+
+static enum pf_status publish_as(const struct pf_handshake *hs, struct pf_sessions *sessions,
+                                 enum pf_session_kind kind, struct pf_span id, uint64_t packet)
+{
+    if (id.len == 0) {
+        return PF_OK;
+    }
+    struct pf_session session = {
+        .packet = packet > hs->known_packet ? packet : hs->known_packet,
+        .version = hs->version,
+        .suite = hs->suite_id,
+        .extended_master = hs->extended_master,
+        .opened_by = hs->search.found ? hs->search.opened_by : PF_OPENED_BY_NONE,
+    };
+    memcpy(session.key_spki, hs->search.key_spki, PF_SPKI_LEN);
+    memcpy(session.cert_spki, hs->cert_spki, PF_SPKI_LEN);
+    if (hs->search.found) {
+        session.master = hs->master;
+    }
+    enum pf_status st = pf_sessions_put(sessions, kind, id, &session);
+    pf_wipe(&session, sizeof session);
+    return st;
+}
+
+enum pf_status pf_secret_publish(struct pf_handshake *hs, const struct pf_secret_sources *src)
+{
+    if (src->sessions == NULL || hs->version == PF_VERSION_TLS13 || hs->suite == NULL) {
+        return PF_OK;
+    }
+    if (!hs->origin_published && !pf_secret_resumed(hs)) {
+        hs->origin_published = true;
+        struct pf_span id = {hs->session_id, hs->session_id_len};
+        enum pf_status st = publish_as(hs, src->sessions, PF_SESSION_ID, id, hs->known_packet);
+        if (st != PF_OK) {
+            return st;
+        }
+    }
+    if (hs->new_ticket.len == 0) {
+        return PF_OK;
+    }
+    struct pf_span ticket = {hs->new_ticket.ptr, hs->new_ticket.len};
+    enum pf_status st = publish_as(hs, src->sessions, PF_SESSION_TICKET, ticket, hs->ticket_packet);
+    hs->new_ticket.len = 0;
+    return st;
+}
