@@ -4,7 +4,7 @@
  * Owns:    nothing.
  * Threads: pure.
  * Errors:  none.
- * Limits:  the key is prepared anew on every call (3 us); about 50 MB/s.
+ * Limits:  the key is prepared anew on every call (0.7 us); about 0.2 GB/s.
  */
 #ifndef PF_TLS_IDEA_H
 #define PF_TLS_IDEA_H

@@ -18,6 +18,7 @@ static void before_tls12(void **state)
 static void encrypt_then_mac(void **state)
 {
     for (size_t i = 0; i < sizeof sha1_suites / sizeof sha1_suites[0]; i++) {
+        check_suite(*state, sha1_suites[i], PF_VERSION_SSL3, true); /* seen in the wild */
         check_suite(*state, sha1_suites[i], PF_VERSION_TLS10, true);
         check_suite(*state, sha1_suites[i], PF_VERSION_TLS12, true);
     }
