@@ -4,6 +4,7 @@
 #include "tls/cert.h"
 #include "tls/der.h"
 #include "tls/keys.h"
+#include "tls/pkcs12.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { RSA_BITS_MIN = 512 };
+enum { RSA_BITS_MIN = 512, PKCS12_KEYS = 256 };
 
 /* One file being read. */
 struct load {
@@ -78,6 +79,12 @@ static enum pf_status refuse_damaged(const struct load *l)
                         "key file %s is damaged: its private key cannot be read", l->path);
 }
 
+static enum pf_status refuse_many(const struct load *l, int limit)
+{
+    return pf_error_set(l->err, PF_ERR_USAGE, "key file %s holds more than %d keys: split it",
+                        l->path, limit);
+}
+
 /* Takes the key over, whether it is kept or not. */
 static enum pf_status add_key(struct load *l, EVP_PKEY *key)
 {
@@ -90,8 +97,7 @@ static enum pf_status add_key(struct load *l, EVP_PKEY *key)
                           "key file %s: an RSA key of %d bits; those of 512 to 16384 bits are used",
                           l->path, bits);
     } else if (l->out->count == PF_KEYFILE_KEYS) {
-        st = pf_error_set(l->err, PF_ERR_USAGE, "key file %s holds more than %d keys: split it",
-                          l->path, (int)PF_KEYFILE_KEYS);
+        st = refuse_many(l, PF_KEYFILE_KEYS);
     } else {
         l->out->keys[l->out->count++] = key;
         return PF_OK;
@@ -128,43 +134,30 @@ static enum pf_status add_pkcs8(struct load *l, struct pf_span der)
     return st;
 }
 
-static bool open_pkcs12(PKCS12 *p12, const char *password, EVP_PKEY **key)
-{
-    return PKCS12_parse(p12, password, key, NULL, NULL) == 1;
-}
-
-/* Without a password, or beside one that does not fit, the empty one is tried: many tools use it.
- */
 static enum pf_status add_pkcs12(struct load *l, struct pf_span der)
 {
-    PKCS12 *p12 = PKCS12_init_ex(NID_pkcs7_data, l->libctx, NULL);
-    const unsigned char *p = der.ptr;
-    EVP_PKEY *key = NULL;
-    enum pf_status st;
-    if (p12 == NULL) {
-        return PF_ERR_NOMEM;
+    EVP_PKEY *keys[PKCS12_KEYS];
+    size_t count;
+    enum pf_status st = pf_pkcs12_open(l->libctx, der, l->password, keys, PKCS12_KEYS, &count);
+    if (st == PF_ERR_NOKEY) {
+        return l->password == NULL ? need_password(l) : refuse_decryption(l);
     }
-    if (d2i_PKCS12(&p12, &p, (long)der.len) == NULL) {
-        return refuse_damaged(l); /* libcrypto has freed p12 */
+    if (st == PF_ERR_MALFORMED) {
+        return refuse_damaged(l);
     }
-    if (open_pkcs12(p12, "", &key)) {
-        ERR_clear_error();
-    } else if (l->password != NULL) {
-        ERR_clear_error();
-        if (!open_pkcs12(p12, l->password, &key)) {
-            st = refuse_decryption(l);
-            goto out;
-        }
-    } else {
-        st = need_password(l);
-        goto out;
+    if (st == PF_ERR_LIMIT) {
+        return refuse_many(l, PKCS12_KEYS);
     }
-    if (key == NULL) {
+    if (count == 0) {
         note_other(l, PF_KEYFILE_CERTIFICATE);
     }
-    st = key == NULL ? PF_OK : add_key(l, key);
-out:
-    PKCS12_free(p12);
+    for (size_t i = 0; i < count; i++) {
+        if (st == PF_OK) {
+            st = add_key(l, keys[i]);
+        } else {
+            EVP_PKEY_free(keys[i]);
+        }
+    }
     return st;
 }
 

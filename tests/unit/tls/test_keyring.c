@@ -287,11 +287,12 @@ static void unload_providers(struct providers *p)
     ERR_clear_error();
 }
 
+/* mac: 0 for the usual one, -1 for none. */
 static void write_pkcs12(const char *name, OSSL_LIB_CTX *ctx, const char *password, int key_nid,
-                         int cert_nid)
+                         int cert_nid, int mac)
 {
-    PKCS12 *p12 =
-        PKCS12_create_ex(password, "name", rsa, cert, NULL, key_nid, cert_nid, 0, 0, 0, ctx, NULL);
+    PKCS12 *p12 = PKCS12_create_ex(password, "name", rsa, cert, NULL, key_nid, cert_nid, 0, mac, 0,
+                                   ctx, NULL);
     BIO *bio = BIO_new(BIO_s_mem());
     pki_check(p12 != NULL && i2d_PKCS12_bio(bio, p12) == 1, name);
     PKCS12_free(p12);
@@ -303,17 +304,52 @@ static void test_pkcs12(void **state)
     struct providers p;
     struct pf_error err;
     (void)state;
-    write_pkcs12("key.p12", NULL, "right", 0, 0);
+    write_pkcs12("key.p12", NULL, "right", 0, 0, 0);
     assert_password_matters("key.p12");
-    write_pkcs12("empty.p12", NULL, "", 0, 0);
+    write_pkcs12("nomac.p12", NULL, "right", 0, 0, -1);
+    assert_password_matters("nomac.p12");
+    write_pkcs12("empty.p12", NULL, "", 0, 0, 0);
     assert_int_equal(try_add(in_dir("empty.p12"), NULL, &err), PF_OK);
     assert_int_equal(try_add(in_dir("empty.p12"), "needless", &err), PF_OK);
     if (load_providers(&p)) {
         write_pkcs12("old.p12", p.ctx, "right", NID_pbe_WithSHA1And3_Key_TripleDES_CBC,
-                     NID_pbe_WithSHA1And40BitRC2_CBC);
+                     NID_pbe_WithSHA1And40BitRC2_CBC, 0);
         assert_password_matters("old.p12");
     }
     unload_providers(&p);
+}
+
+/* Two RSA keys and one that is none, one of them not encrypted, as keytool may put them together.
+ */
+static void test_pkcs12_with_several_keys(void **state)
+{
+    STACK_OF(PKCS12_SAFEBAG) *bags = NULL;
+    STACK_OF(PKCS7) *safes = NULL;
+    EVP_PKEY *ec = EVP_EC_gen("P-256");
+    struct pf_keyring *ring;
+    BIO *bio = BIO_new(BIO_s_mem());
+    (void)state;
+    pki_check(PKCS12_add_key(&bags, ec, 0, 0, NID_aes_256_cbc, "right") != NULL &&
+                  PKCS12_add_key(&bags, rsa, 0, 0, NID_aes_256_cbc, "right") != NULL &&
+                  PKCS12_add_key(&bags, other_rsa, 0, 0, -1, NULL) != NULL &&
+                  PKCS12_add_safe(&safes, bags, -1, 0, NULL) == 1,
+              "PKCS12_add_key");
+    PKCS12 *p12 = PKCS12_add_safes(safes, 0);
+    pki_check(p12 != NULL && PKCS12_set_mac(p12, "right", -1, NULL, 0, 0, NULL) == 1 &&
+                  i2d_PKCS12_bio(bio, p12) == 1,
+              "PKCS12_add_safes");
+    pki_write_bio(in_dir("several.p12"), bio);
+    PKCS12_free(p12);
+    sk_PKCS7_pop_free(safes, PKCS7_free);
+    sk_PKCS12_SAFEBAG_pop_free(bags, PKCS12_SAFEBAG_free);
+    EVP_PKEY_free(ec);
+    assert_int_equal(pf_keyring_new(&ring), PF_OK);
+    assert_int_equal(pf_keyring_add(ring, in_dir("several.p12"), "wrong", NULL), PF_ERR_USAGE);
+    assert_int_equal(pf_keyring_count(ring), 0);
+    assert_int_equal(pf_keyring_add(ring, in_dir("several.p12"), "right", NULL), PF_OK);
+    assert_int_equal(pf_keyring_count(ring), 2);
+    assert_int_equal(pf_keyring_find(ring, spki), 0);
+    pf_keyring_free(ring);
 }
 
 static void test_plain_formats(void **state)
@@ -634,6 +670,7 @@ int main(void)
         cmocka_unit_test(test_encrypted),
         cmocka_unit_test(test_many_wrong_passwords),
         cmocka_unit_test(test_pkcs12),
+        cmocka_unit_test(test_pkcs12_with_several_keys),
         cmocka_unit_test(test_plain_formats),
         cmocka_unit_test(test_several_in_one_file),
         cmocka_unit_test(test_folder),
