@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What:    one DER element at a time (X.690 section 8.1), enough to walk certificates and key
- * files. Owns:    nothing; elements lie in the input. Threads: pure. Errors:  an element that does
- * not fit returns false and leaves the cursor as it was. Limits:  one-byte tags, definite lengths
- * of at most four bytes: all that X.509 and PKCS use.
+ * What:    one DER element at a time (X.690 section 8.1), to walk certificates and key files.
+ * Owns:    nothing; elements lie in the input.
+ * Threads: pure.
+ * Errors:  an element that does not fit returns false and leaves the cursor as it was.
+ * Limits:  one-byte tags, definite lengths of at most four bytes: all that X.509 and PKCS use.
  */
 #ifndef PF_TLS_DER_H
 #define PF_TLS_DER_H
