@@ -18,6 +18,12 @@ static enum pf_status refuse(const char *path, const char *what, struct pf_error
     return pf_error_set(err, PF_ERR_USAGE, "%s: %s", path, what);
 }
 
+static enum pf_status refuse_errno(const char *path, int error_number, struct pf_error *err)
+{
+    return pf_error_set(err, error_number == ENOMEM ? PF_ERR_NOMEM : PF_ERR_USAGE, "%s: %s", path,
+                        strerror(error_number));
+}
+
 /* Makes name (if it is not there) with mode 0700 and opens it. */
 static int open_dir(int at, const char *name, int flags, bool *made)
 {
@@ -78,7 +84,7 @@ static enum pf_status scan(const struct pf_place *place, bool in_data, enum scan
         if (fd >= 0) {
             (void)close(fd);
         }
-        return refuse(place->path, strerror(error_number), err);
+        return refuse_errno(place->path, error_number, err);
     }
     enum pf_status st = PF_OK;
     const struct dirent *e;
@@ -90,7 +96,7 @@ static enum pf_status scan(const struct pf_place *place, bool in_data, enum scan
         bool ours = is_ours(e->d_name, in_data);
         *found = *found || ours || what == SCAN_ANYTHING;
         if (what == SCAN_REMOVE && ours && unlinkat(place->fd, e->d_name, 0) != 0) {
-            st = refuse(place->path, strerror(errno), err);
+            st = refuse_errno(place->path, errno, err);
         }
     }
     (void)closedir(dir);
@@ -103,7 +109,7 @@ static enum pf_status open_data(struct pf_store_dir *d, struct pf_error *err)
     d->data.fd = open_dir(d->root.fd, "data", O_NOFOLLOW, &d->made_data);
     struct stat sb;
     if (d->data.fd < 0 || fstat(d->data.fd, &sb) != 0) {
-        return refuse(d->data.path, strerror(errno), err);
+        return refuse_errno(d->data.path, errno, err);
     }
     if (sb.st_uid != geteuid()) {
         return refuse(d->data.path, "belongs to someone else", err);
@@ -117,7 +123,7 @@ static enum pf_status take_lock(struct pf_store_dir *d, bool *earlier, struct pf
     *earlier = fstatat(d->data.fd, lock_name, &sb, AT_SYMLINK_NOFOLLOW) == 0;
     d->lock = openat(d->data.fd, lock_name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (d->lock < 0) {
-        return refuse(d->data.path, strerror(errno), err);
+        return refuse_errno(d->data.path, errno, err);
     }
     if (flock(d->lock, LOCK_EX | LOCK_NB) != 0) {
         int error_number = errno;
@@ -136,7 +142,7 @@ static enum pf_status remove_earlier(struct pf_store_dir *d, struct pf_error *er
 {
     bool found = false;
     if (unlinkat(d->root.fd, "manifest.json", 0) != 0 && errno != ENOENT) {
-        return refuse(d->root.path, strerror(errno), err);
+        return refuse_errno(d->root.path, errno, err);
     }
     enum pf_status st = scan(&d->root, false, SCAN_REMOVE, &found, err);
     return st != PF_OK ? st : scan(&d->data, true, SCAN_REMOVE, &found, err);
@@ -189,8 +195,7 @@ enum pf_status pf_dir_open(const char *path, bool force, struct pf_store_dir *d,
     d->root.path = d->paths.root;
     d->data.path = d->paths.data;
     d->root.fd = open_dir(AT_FDCWD, path, 0, &d->made_root);
-    enum pf_status st =
-        d->root.fd < 0 ? refuse(path, strerror(errno), err) : make_ready(d, force, err);
+    enum pf_status st = d->root.fd < 0 ? refuse_errno(path, errno, err) : make_ready(d, force, err);
     if (st != PF_OK) {
         pf_dir_remove(d);
         pf_dir_close(d);

@@ -163,7 +163,9 @@ static enum pf_status dump(const json_t *object, struct pf_buf *text)
         if (st != PF_OK) {
             return st;
         }
-        need = json_dumpb(object, (char *)text->ptr, text->cap, FLAGS);
+        if (json_dumpb(object, (char *)text->ptr, text->cap, FLAGS) != need) {
+            return PF_ERR_NOMEM;
+        }
     }
     text->len = need;
     return PF_OK;

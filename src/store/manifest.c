@@ -11,10 +11,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* As in store/line.c: setters take their value in any case, and NULL is told by the last one. */
-static void set(json_t *o, const char *name, json_t *value)
+/* As in store/line.c: setters take their value in any case, and `ok` collects what failed. */
+static void set(bool *ok, json_t *o, const char *name, json_t *value)
 {
-    (void)json_object_set_new_nocheck(o, name, value);
+    *ok = json_object_set_new_nocheck(o, name, value) == 0 && *ok;
+}
+
+static void append(bool *ok, json_t *list, json_t *value)
+{
+    *ok = json_array_append_new(list, value) == 0 && *ok;
 }
 
 /* PF_UNKNOWN is null. */
@@ -43,21 +48,22 @@ static json_t *hex(const uint8_t *ptr)
     return json_string_nocheck(text);
 }
 
-static json_t *make_options(const struct pf_manifest *m, const struct pf_manifest_end *end)
+static json_t *make_options(bool *ok, const struct pf_manifest *m,
+                            const struct pf_manifest_end *end)
 {
     json_t *o = json_object();
-    set(o, "filter", string(m->filter));
-    set(o, "jobs", number(m->jobs));
-    set(o, "memory", number(m->memory));
-    set(o, "compress", string(end->codec == PF_CODEC_LZ4 ? "lz4" : "none"));
-    set(o, "level", json_integer(m->level));
-    set(o, "sha256", json_boolean(m->sha256));
-    set(o, "strict", json_boolean(m->strict));
+    set(ok, o, "filter", string(m->filter));
+    set(ok, o, "jobs", number(m->jobs));
+    set(ok, o, "memory", number(m->memory));
+    set(ok, o, "compress", string(end->codec == PF_CODEC_LZ4 ? "lz4" : "none"));
+    set(ok, o, "level", json_integer(m->level));
+    set(ok, o, "sha256", json_boolean(m->sha256));
+    set(ok, o, "strict", json_boolean(m->strict));
     json_t *keylogs = json_array();
     for (size_t i = 0; i < m->keylog_count; i++) {
-        (void)json_array_append_new(keylogs, string(m->keylogs[i]));
+        append(ok, keylogs, string(m->keylogs[i]));
     }
-    set(o, "keylogs", keylogs);
+    set(ok, o, "keylogs", keylogs);
     return o;
 }
 
@@ -78,38 +84,38 @@ static json_t *hash_capture(const char *path)
     return ok ? hex(sha256) : json_null();
 }
 
-static json_t *make_inputs(const struct pf_manifest *m, bool hash)
+static json_t *make_inputs(bool *ok, const struct pf_manifest *m, bool hash)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < m->input_count; i++) {
         const struct pf_manifest_input *in = &m->inputs[i];
         json_t *o = json_object();
-        set(o, "path", string(in->path));
-        set(o, "size", number(in->size));
-        set(o, "packets", number(in->packets));
-        set(o, "status", string(pf_status_text(in->status)));
-        set(o, "message", string(in->message));
-        set(o, "sha256", hash ? hash_capture(in->path) : json_null());
-        (void)json_array_append_new(list, o);
+        set(ok, o, "path", string(in->path));
+        set(ok, o, "size", number(in->size));
+        set(ok, o, "packets", number(in->packets));
+        set(ok, o, "status", string(pf_status_text(in->status)));
+        set(ok, o, "message", string(in->message));
+        set(ok, o, "sha256", hash ? hash_capture(in->path) : json_null());
+        append(ok, list, o);
     }
     return list;
 }
 
-static json_t *make_keys(const struct pf_manifest *m)
+static json_t *make_keys(bool *ok, const struct pf_manifest *m)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < m->key_count; i++) {
         json_t *o = json_object();
-        set(o, "file", string(m->keys[i].file));
-        set(o, "server", string(m->keys[i].server));
-        set(o, "spki_sha256", hex(m->keys[i].spki_sha256));
-        set(o, "flows", number(m->keys[i].flows));
-        (void)json_array_append_new(list, o);
+        set(ok, o, "file", string(m->keys[i].file));
+        set(ok, o, "server", string(m->keys[i].server));
+        set(ok, o, "spki_sha256", hex(m->keys[i].spki_sha256));
+        set(ok, o, "flows", number(m->keys[i].flows));
+        append(ok, list, o);
     }
     return list;
 }
 
-static json_t *make_outputs(const struct pf_manifest_end *end)
+static json_t *make_outputs(bool *ok, const struct pf_manifest_end *end)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < end->output_count; i++) {
@@ -119,50 +125,50 @@ static json_t *make_outputs(const struct pf_manifest_end *end)
         uint8_t sha256[PF_SHA256_LEN];
         bool hashed = f->digest != NULL && pf_digest_value(f->digest, sha256) == PF_OK;
         json_t *o = json_object();
-        set(o, "file", string(name));
-        set(o, "size", number(f->size));
-        set(o, "sha256", hex(hashed ? sha256 : NULL));
-        (void)json_array_append_new(list, o);
+        set(ok, o, "file", string(name));
+        set(ok, o, "size", number(f->size));
+        set(ok, o, "sha256", hex(hashed ? sha256 : NULL));
+        append(ok, list, o);
     }
     return list;
 }
 
-static json_t *make_counts(const struct pf_manifest_count *c, size_t n)
+static json_t *make_counts(bool *ok, const struct pf_manifest_count *c, size_t n)
 {
     json_t *o = json_object();
     for (size_t i = 0; i < n; i++) {
-        set(o, c[i].name, number(c[i].count));
+        set(ok, o, c[i].name, number(c[i].count));
     }
     return o;
 }
 
-static json_t *make_totals(const struct pf_manifest *m, const struct pf_flow_totals *t)
+static json_t *make_totals(bool *ok, const struct pf_manifest *m, const struct pf_flow_totals *t)
 {
     json_t *o = json_object();
-    set(o, "packets", number(m->packets));
-    set(o, "packet_bytes", number(m->packet_bytes));
-    set(o, "dropped", make_counts(m->dropped, m->dropped_count));
-    set(o, "flows", number(t->flows));
+    set(ok, o, "packets", number(m->packets));
+    set(ok, o, "packet_bytes", number(m->packet_bytes));
+    set(ok, o, "dropped", make_counts(ok, m->dropped, m->dropped_count));
+    set(ok, o, "flows", number(t->flows));
     json_t *by = json_object();
     for (unsigned i = 0; i < PF_FLOW_STATUS_COUNT; i++) {
-        set(by, pf_flow_status_name((enum pf_flow_status)i), number(t->by_status[i]));
+        set(ok, by, pf_flow_status_name((enum pf_flow_status)i), number(t->by_status[i]));
     }
-    set(o, "status", by);
+    set(ok, o, "status", by);
     by = json_object();
     for (unsigned i = PF_REASON_NONE + 1; i < PF_REASON_COUNT; i++) {
-        set(by, pf_reason_name((enum pf_reason)i), number(t->by_reason[i]));
+        set(ok, by, pf_reason_name((enum pf_reason)i), number(t->by_reason[i]));
     }
-    set(o, "reason", by);
+    set(ok, o, "reason", by);
     by = json_object();
     for (unsigned i = PF_OPENED_BY_NONE + 1; i < PF_OPENED_BY_COUNT; i++) {
-        set(by, pf_opened_by_name((enum pf_opened_by)i), number(t->by_opened_by[i]));
+        set(ok, by, pf_opened_by_name((enum pf_opened_by)i), number(t->by_opened_by[i]));
     }
-    set(o, "opened_by", by);
-    set(o, "c2s_bytes", number(t->bytes[PF_C2S]));
-    set(o, "s2c_bytes", number(t->bytes[PF_S2C]));
-    set(o, "c2s_records", number(t->records[PF_C2S]));
-    set(o, "s2c_records", number(t->records[PF_S2C]));
-    set(o, "limits", make_counts(m->limits, m->limit_count));
+    set(ok, o, "opened_by", by);
+    set(ok, o, "c2s_bytes", number(t->bytes[PF_C2S]));
+    set(ok, o, "s2c_bytes", number(t->bytes[PF_S2C]));
+    set(ok, o, "c2s_records", number(t->records[PF_C2S]));
+    set(ok, o, "s2c_records", number(t->records[PF_S2C]));
+    set(ok, o, "limits", make_counts(ok, m->limits, m->limit_count));
     return o;
 }
 
@@ -171,20 +177,22 @@ enum pf_status pf_manifest_format(const struct pf_manifest *m, const struct pf_m
 {
     char started[PF_TEXT_TIME];
     pf_text_time(m->started_ns, started);
+    bool fine = true;
+    bool *ok = &fine;
     json_t *o = json_object();
-    set(o, "tool", string("plainflow"));
-    set(o, "version", string(PF_VERSION));
-    set(o, "format", json_integer(1));
-    set(o, "complete", json_boolean(end->stopped == NULL));
-    set(o, "stopped", string(end->stopped));
-    set(o, "started", string(started));
-    set(o, "seconds", json_real((double)m->elapsed_ns / 1e9));
-    set(o, "options", make_options(m, end));
-    set(o, "inputs", make_inputs(m, m->sha256 && end->stopped == NULL));
-    set(o, "keys", make_keys(m));
-    set(o, "totals", make_totals(m, end->totals));
-    set(o, "outputs", make_outputs(end));
-    *text = json_dumps(o, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+    set(ok, o, "tool", string("plainflow"));
+    set(ok, o, "version", string(PF_VERSION));
+    set(ok, o, "format", json_integer(1));
+    set(ok, o, "complete", json_boolean(end->stopped == NULL));
+    set(ok, o, "stopped", string(end->stopped));
+    set(ok, o, "started", string(started));
+    set(ok, o, "seconds", json_real((double)m->elapsed_ns / 1e9));
+    set(ok, o, "options", make_options(ok, m, end));
+    set(ok, o, "inputs", make_inputs(ok, m, m->sha256 && end->stopped == NULL));
+    set(ok, o, "keys", make_keys(ok, m));
+    set(ok, o, "totals", make_totals(ok, m, end->totals));
+    set(ok, o, "outputs", make_outputs(ok, end));
+    *text = fine ? json_dumps(o, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
     json_decref(o);
     return *text == NULL ? PF_ERR_NOMEM : PF_OK;
 }

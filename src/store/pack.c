@@ -24,7 +24,9 @@ static enum pf_status lz4_init(struct pf_packer *p, int level)
     if (p->out == NULL || LZ4F_isError(LZ4F_createCompressionContext(&p->ctx, LZ4F_VERSION))) {
         return PF_ERR_NOMEM;
     }
-    return PF_OK;
+    /* LZ4 makes its tables in the first frame: have that behind us. */
+    return LZ4F_isError(LZ4F_compressBegin(p->ctx, p->out, p->cap, &p->prefs)) ? PF_ERR_NOMEM
+                                                                               : PF_OK;
 }
 
 enum pf_status pf_packer_new(enum pf_store_codec codec, int level, struct pf_packer **out)

@@ -71,35 +71,61 @@ static enum pf_status open_regular(const struct pf_place *place, const char *nam
     return PF_OK;
 }
 
-static json_t *load_manifest(int fd, uint64_t size)
+/* *out is NULL for text that is not an object. */
+static enum pf_status load_object(const void *text, size_t len, json_t **out)
 {
-    json_t *o = NULL;
-    char *text = size > MANIFEST_MAX ? NULL : malloc((size_t)size + 1);
-    if (text != NULL && pf_file_read_at(fd, text, (size_t)size, 0) == PF_OK) {
-        o = json_loadb(text, (size_t)size, JSON_REJECT_DUPLICATES, NULL);
+    json_error_t error;
+    *out = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
+    if (*out == NULL && error.text[0] == '\0') {
+        return PF_ERR_NOMEM; /* what is wrong with a text jansson says, but this it does not */
+    }
+    if (!json_is_object(*out)) {
+        json_decref(*out);
+        *out = NULL;
+    }
+    return PF_OK;
+}
+
+static enum pf_status load_manifest(int fd, uint64_t size, json_t **out)
+{
+    *out = NULL;
+    if (size > MANIFEST_MAX) {
+        return PF_OK;
+    }
+    char *text = malloc((size_t)size + 1);
+    if (text == NULL) {
+        return PF_ERR_NOMEM;
+    }
+    enum pf_status st = PF_OK;
+    if (pf_file_read_at(fd, text, (size_t)size, 0) == PF_OK) {
+        st = load_object(text, (size_t)size, out);
     }
     free(text);
-    return o;
+    return st;
 }
 
 /* A result without a sound manifest can still be read: it is only not complete. */
-static void read_manifest(struct pf_stored *s)
+static enum pf_status read_manifest(struct pf_stored *s, struct pf_error *err)
 {
     int fd = -1;
     uint64_t size = 0;
     struct pf_error ignored = {.status = PF_OK};
     if (open_regular(&s->root, "manifest.json", &fd, &size, &ignored) != PF_OK) {
         (void)snprintf(s->why, WHY, "not complete: there is no manifest.json");
-        return;
+        return PF_OK;
     }
-    s->manifest = load_manifest(fd, size);
+    enum pf_status st = load_manifest(fd, size, &s->manifest);
     (void)close(fd);
+    if (st != PF_OK) {
+        return pf_error_set(err, st, "%s/manifest.json: out of memory", s->root.path);
+    }
     const char *stopped = json_string_value(json_object_get(s->manifest, "stopped"));
-    if (!json_is_object(s->manifest)) {
+    if (s->manifest == NULL) {
         (void)snprintf(s->why, WHY, "manifest.json is damaged");
     } else if (!json_is_true(json_object_get(s->manifest, "complete"))) {
         (void)snprintf(s->why, WHY, "not complete: %.200s", stopped == NULL ? "stopped" : stopped);
     }
+    return PF_OK;
 }
 
 static enum pf_status open_rows(struct pf_stored *s, struct pf_error *err)
@@ -145,14 +171,17 @@ static enum pf_status open_all(struct pf_stored *s, const char *dir, struct pf_e
     if (s->data.fd < 0) {
         return no_result(dir, err);
     }
-    read_manifest(s);
+    enum pf_status st = read_manifest(s, err);
+    if (st != PF_OK) {
+        return st;
+    }
     struct stat sb;
     if (fstatat(s->root.fd, "flows.jsonl", &sb, AT_SYMLINK_NOFOLLOW) != 0) {
         return errno != ENOENT ? no_result(dir, err)
                                : pf_error_set(err, PF_ERR_MALFORMED,
                                               "%s: not complete: there is no flows.jsonl", dir);
     }
-    enum pf_status st = open_regular(&s->root, "flows.jsonl", &s->lines_fd, &s->lines_size, err);
+    st = open_regular(&s->root, "flows.jsonl", &s->lines_fd, &s->lines_size, err);
     return st != PF_OK ? st : open_rows(s, err);
 }
 
@@ -278,9 +307,12 @@ enum pf_status pf_stored_flow(struct pf_stored *s, uint64_t number, struct pf_st
     }
     s->line.ptr[len] = '\0';
     json_decref(s->flow);
-    s->flow = json_loadb((const char *)s->line.ptr, len, JSON_REJECT_DUPLICATES, NULL);
+    s->flow = NULL;
+    if (load_object(s->line.ptr, len, &s->flow) != PF_OK) {
+        return pf_error_set(err, PF_ERR_NOMEM, "%s/flows.jsonl: out of memory", s->root.path);
+    }
     fill(out, s->flow);
-    if (!json_is_object(s->flow) || out->flow != number || out->ts == NULL || out->orig_h == NULL ||
+    if (s->flow == NULL || out->flow != number || out->ts == NULL || out->orig_h == NULL ||
         out->resp_h == NULL || out->status == NULL || memchr(s->line.ptr, '\n', len) != NULL) {
         return pf_error_set(err, PF_ERR_MALFORMED,
                             "%s: line %llu of flows.jsonl is damaged, or its row in data/flows.idx",

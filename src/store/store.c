@@ -159,6 +159,9 @@ static void list_outputs(struct pf_store *s)
 static enum pf_status write_manifest(struct pf_store *s, const struct pf_manifest *m,
                                      const char *stopped, struct pf_error *err)
 {
+    if (s->outputs == NULL) {
+        return pf_error_set(err, PF_ERR_NOMEM, "out of memory for the manifest");
+    }
     struct pf_flow_totals totals;
     pf_store_totals(s, &totals);
     list_outputs(s);

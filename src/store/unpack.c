@@ -2,6 +2,7 @@
 #include "store/unpack.h"
 
 #include <lz4frame.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,6 +30,12 @@ void pf_unpacker_free(struct pf_unpacker *u)
     }
 }
 
+static enum pf_status failed(size_t code)
+{
+    bool memory = strcmp(LZ4F_getErrorName(code), "ERROR_allocation_failed") == 0;
+    return memory ? PF_ERR_NOMEM : PF_ERR_MALFORMED;
+}
+
 /* The frame says how long its content is: that must be what the index says, before any is made. */
 static enum pf_status lz4(LZ4F_dctx *ctx, struct pf_span packed, uint8_t *plain, size_t plain_len)
 {
@@ -36,7 +43,10 @@ static enum pf_status lz4(LZ4F_dctx *ctx, struct pf_span packed, uint8_t *plain,
     LZ4F_frameInfo_t info = LZ4F_INIT_FRAMEINFO;
     size_t head = packed.len;
     size_t hint = LZ4F_getFrameInfo(ctx, &info, packed.ptr, &head);
-    if (LZ4F_isError(hint) || info.frameType != LZ4F_frame || info.contentSize != plain_len) {
+    if (LZ4F_isError(hint)) {
+        return failed(hint);
+    }
+    if (info.frameType != LZ4F_frame || info.contentSize != plain_len) {
         return PF_ERR_MALFORMED;
     }
     size_t in = head;
@@ -45,7 +55,10 @@ static enum pf_status lz4(LZ4F_dctx *ctx, struct pf_span packed, uint8_t *plain,
         size_t src = packed.len - in;
         size_t dst = plain_len - out;
         hint = LZ4F_decompress(ctx, plain + out, &dst, packed.ptr + in, &src, NULL);
-        if (LZ4F_isError(hint) || (src == 0 && dst == 0 && hint != 0)) {
+        if (LZ4F_isError(hint)) {
+            return failed(hint);
+        }
+        if (src == 0 && dst == 0 && hint != 0) {
             return PF_ERR_MALFORMED;
         }
         in += src;
