@@ -29,7 +29,7 @@ static double now(void)
 static void print_inputs(const struct pf_source *s, const struct pf_decoder *d)
 {
     for (size_t i = 0; i < pf_source_inputs(s); i++) {
-        const struct pf_input *in = pf_source_input(s, i);
+        const struct pf_source_input *in = pf_source_input(s, i);
         fprintf(stderr, "%s,%s,%s,%" PRIu64 ",%s\n", in->path, in->format ? in->format : "-",
                 in->compression ? in->compression : "-", in->packets, in->message);
     }

@@ -41,7 +41,7 @@ static void read_all(const char *path)
             abort();
         }
     }
-    const struct pf_input *in = pf_source_input(s, 0);
+    const struct pf_source_input *in = pf_source_input(s, 0);
     if (in->packets != last || (in->status == PF_OK) != (in->message[0] == '\0')) {
         abort();
     }
