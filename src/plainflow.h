@@ -25,6 +25,9 @@ struct pf_strings {
 
 enum pf_compress { PF_COMPRESS_LZ4 = 0, PF_COMPRESS_NONE };
 
+/* Only the first writes a result directory; the others answer in lines: see pf_run_next_line. */
+enum pf_run_mode { PF_RUN_DECRYPT = 0, PF_RUN_HANDSHAKES, PF_RUN_SECRETS };
+
 /* All zero is the default of everything but captures and output. */
 struct pf_options {
     struct pf_strings captures; /* "-": standard input */
@@ -32,8 +35,10 @@ struct pf_options {
     struct pf_strings key_dirs;
     struct pf_strings keylogs;
     struct pf_strings psks; /* hexadecimal */
+    enum pf_run_mode mode;
+    bool json; /* PF_RUN_HANDSHAKES: lines for programs */
     const char *key_password_file;
-    const char *output; /* the result directory */
+    const char *output; /* the result directory; NULL in the other modes */
     const char *filter; /* pcap filter expression */
     unsigned jobs;      /* worker threads; 0: the processors this process may use */
     uint64_t memory;    /* bytes for all buffers; 0: 1 GiB */
@@ -112,6 +117,12 @@ void pf_run_stop(struct pf_run *r, int signal_number);
 void pf_run_progress(const struct pf_run *r, struct pf_progress *out);
 /* Valid from PF_END to pf_run_free. */
 const struct pf_summary *pf_run_summary(const struct pf_run *r);
+/*
+ * PF_RUN_HANDSHAKES, PF_RUN_SECRETS: from PF_END of pf_run_wait on, the next text (whole lines) in
+ * the order of the flows, borrowed until the next call. PF_END behind the last.
+ */
+PF_MUST_USE enum pf_status pf_run_next_line(struct pf_run *r, const char **text, size_t *len,
+                                            struct pf_error *err);
 void pf_run_free(struct pf_run *r);
 
 /* Reading a result. */

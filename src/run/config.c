@@ -28,9 +28,24 @@ static unsigned processors(void)
     return n > 0 ? (unsigned)n : 1;
 }
 
+static enum pf_task task_of(enum pf_run_mode mode)
+{
+    switch (mode) {
+    case PF_RUN_HANDSHAKES:
+        return PF_TASK_HANDSHAKES;
+    case PF_RUN_SECRETS:
+        return PF_TASK_SECRETS;
+    case PF_RUN_DECRYPT:
+        break;
+    }
+    return PF_TASK_DECRYPT;
+}
+
 static enum pf_status load_numbers(const struct pf_options *o, struct pf_config *c,
                                    struct pf_error *err)
 {
+    c->task = task_of(o->mode);
+    c->json = o->json;
     c->jobs = o->jobs > 0 ? o->jobs : processors();
     c->memory = o->memory > 0 ? o->memory : MEMORY_DEFAULT;
     if (c->jobs > PF_JOBS_MAX) {
@@ -215,11 +230,17 @@ size_t pf_config_fragments_share(const struct pf_config *c)
     return (size_t)(c->memory / 64);
 }
 
+size_t pf_config_lines_share(const struct pf_config *c)
+{
+    return c->task != PF_TASK_DECRYPT ? (size_t)(c->memory / 4) : 0;
+}
+
 size_t pf_config_worker_share(const struct pf_config *c)
 {
     uint64_t lanes =
         (uint64_t)c->jobs * PF_LANE_BATCHES * (PF_BATCH_BYTES + sizeof(struct pf_batch));
-    uint64_t taken = pf_config_sessions_share(c) + pf_config_fragments_share(c) + c->memory / 8;
+    uint64_t taken = pf_config_sessions_share(c) + pf_config_fragments_share(c) + c->memory / 8 +
+                     pf_config_lines_share(c);
     uint64_t rest = c->memory - taken;
     return rest > lanes ? (size_t)((rest - lanes) / c->jobs) : 0;
 }

@@ -13,6 +13,7 @@
 #include "tls/keylog.h"
 #include "tls/keyring.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,8 +21,14 @@ enum { PF_MEMORY_MIN = 64 << 20, PF_JOBS_MAX = 512 };
 
 struct pf_options; /* plainflow.h */
 
+/* enum pf_run_mode of plainflow.h, for those who cannot see it. All but the first answer in lines
+ * (run/answers.h) instead of writing a result directory. */
+enum pf_task { PF_TASK_DECRYPT, PF_TASK_HANDSHAKES, PF_TASK_SECRETS };
+
 struct pf_config {
     unsigned jobs;
+    enum pf_task task;
+    bool json; /* of the answers */
     uint64_t memory;
     struct pf_keyring *keyring;
     struct pf_keylog *keylog;
@@ -38,6 +45,7 @@ void pf_config_fini(struct pf_config *c);
 /* How --memory is shared out, in bytes. */
 size_t pf_config_sessions_share(const struct pf_config *c);
 size_t pf_config_fragments_share(const struct pf_config *c);
+size_t pf_config_lines_share(const struct pf_config *c);
 size_t pf_config_worker_share(const struct pf_config *c);
 
 #endif

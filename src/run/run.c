@@ -2,6 +2,7 @@
 /* The decrypting half of plainflow.h: starts the threads, waits for them, finishes the result. */
 #include "plainflow.h"
 
+#include "run/answers.h"
 #include "run/board.h"
 #include "run/config.h"
 #include "run/lane.h"
@@ -32,7 +33,8 @@ struct pf_run {
     /* set once, before the threads start */
     struct pf_options options; /* strings are ours: see copy_options */
     struct pf_config config;
-    struct pf_store *store;
+    struct pf_store *store;     /* one of the two: by options.mode */
+    struct pf_answers *answers; /* the other */
     struct pf_sessions *sessions;
     struct pf_lane **lanes;
     struct crew *crew;
@@ -125,20 +127,40 @@ static const char *stopped_by(const struct pf_run *r, int stop)
     return r->error.text[0] != '\0' ? r->error.text : pf_status_text(r->error.status);
 }
 
-static void finish(struct pf_run *r)
+static void fail(struct pf_run *r, enum pf_status st, struct pf_error *err)
+{
+    pf_error_set(err, st, "%s", pf_status_text(st));
+    stop_for(r, err);
+}
+
+static void finish_answers(struct pf_run *r, struct pf_flow_totals *totals)
 {
     struct pf_error err = {.status = PF_OK};
-    enum pf_status st = sum_up(r);
+    enum pf_status st = pf_answers_close(r->answers, &err);
     if (st != PF_OK) {
-        pf_error_set(&err, st, "%s", pf_status_text(st));
-        stop_for(r, &err);
+        fail(r, st, &err);
     }
+    memset(totals, 0, sizeof *totals);
+    for (unsigned i = 0; i < r->config.jobs; i++) {
+        const struct pf_flow_totals *t = pf_worker_counts(r->crew[i].worker).totals;
+        totals->flows += t->flows;
+        for (int k = 0; k < PF_FLOW_STATUS_COUNT; k++) {
+            totals->by_status[k] += t->by_status[k];
+        }
+        for (int k = 0; k < PF_REASON_COUNT; k++) {
+            totals->by_reason[k] += t->by_reason[k];
+        }
+    }
+}
+
+static void finish_store(struct pf_run *r, struct pf_flow_totals *totals)
+{
+    struct pf_error err = {.status = PF_OK};
     int stop = atomic_load(&r->board.stop);
     if (stop == 0) {
-        st = pf_store_finish(r->store, &r->summary.manifest, &err);
+        enum pf_status st = pf_store_finish(r->store, &r->summary.manifest, &err);
         if (st != PF_OK) {
-            pf_error_set(&err, st, "%s", pf_status_text(st));
-            stop_for(r, &err);
+            fail(r, st, &err);
             stop = -1;
         }
     }
@@ -150,8 +172,23 @@ static void finish(struct pf_run *r)
             stop_for(r, &ignored);
         }
     }
+    pf_store_totals(r->store, totals);
+}
+
+static void finish(struct pf_run *r)
+{
+    struct pf_error err = {.status = PF_OK};
     struct pf_flow_totals totals;
-    pf_store_totals(r->store, &totals);
+    enum pf_status st = sum_up(r);
+    if (st != PF_OK) {
+        fail(r, st, &err);
+    }
+    if (r->answers != NULL) {
+        finish_answers(r, &totals);
+    } else {
+        finish_store(r, &totals);
+    }
+    int stop = atomic_load(&r->board.stop);
     pf_summary_flows(&r->summary, &totals);
     r->summary.summary.seconds =
         (double)(now_ns(CLOCK_MONOTONIC) - r->started_mono_ns) / (double)NS_PER_S;
@@ -237,18 +274,22 @@ static enum pf_status make_crew(struct pf_run *r, struct pf_error *err)
     r->crew = calloc(r->config.jobs, sizeof *r->crew);
     enum pf_status st = r->crew == NULL ? PF_ERR_NOMEM : PF_OK;
     for (unsigned i = 0; i < r->config.jobs && st == PF_OK; i++) {
-        const struct pf_worker_setup setup = {
+        struct pf_worker_setup setup = {
             .index = i,
             .config = &r->config,
             .sessions = r->sessions,
             .lane = r->lanes[i],
             .board = &r->board,
-            .chunks = pf_store_chunks(r->store, i),
-            .flows = pf_store_flows(r->store, i),
             .codec = r->options.compress == PF_COMPRESS_NONE ? PF_CODEC_RAW : PF_CODEC_LZ4,
             .level = r->options.level,
             .sha256 = r->options.sha256,
         };
+        if (r->answers != NULL) {
+            setup.lines = pf_answers_lines(r->answers, i);
+        } else {
+            setup.chunks = pf_store_chunks(r->store, i);
+            setup.flows = pf_store_flows(r->store, i);
+        }
         r->crew[i].run = r;
         st = pf_worker_new(&setup, &r->crew[i].worker, err);
     }
@@ -265,7 +306,11 @@ static enum pf_status make(struct pf_run *r, const struct pf_options *o, struct 
                      : st;
     st = st == PF_OK ? pf_sessions_new(pf_config_sessions_share(&r->config), &r->sessions) : st;
     st = st == PF_OK ? make_lanes(r) : st;
-    return st == PF_OK ? pf_store_create(o->output, o->force, &r->store, err) : st;
+    if (st != PF_OK) {
+        return st;
+    }
+    return o->mode == PF_RUN_DECRYPT ? pf_store_create(o->output, o->force, &r->store, err)
+                                     : pf_answers_new(&r->config, &r->answers, err);
 }
 
 enum pf_status pf_run_new(const struct pf_options *o, struct pf_run **out, struct pf_error *err)
@@ -333,7 +378,7 @@ enum pf_status pf_run_start(struct pf_run *r, struct pf_error *err)
     r->reader.lanes = r->lanes;
     r->reader.board = &r->board;
     r->reader.fragment_bytes = pf_config_fragments_share(&r->config);
-    enum pf_status st = pf_store_start(r->store, &store, err);
+    enum pf_status st = r->store != NULL ? pf_store_start(r->store, &store, err) : PF_OK;
     st = st == PF_OK ? make_crew(r, err) : st;
     if (st == PF_OK) {
         st = start_threads(r, err);
@@ -387,6 +432,18 @@ const struct pf_summary *pf_run_summary(const struct pf_run *r)
     return &r->summary.summary;
 }
 
+enum pf_status pf_run_next_line(struct pf_run *r, const char **text, size_t *len,
+                                struct pf_error *err)
+{
+    struct pf_span s;
+    enum pf_status st = r->answers != NULL ? pf_answers_next(r->answers, &s, err) : PF_END;
+    if (st == PF_OK) {
+        *text = (const char *)s.ptr;
+        *len = s.len;
+    }
+    return st < 0 ? pf_error_set(err, st, "%s", pf_status_text(st)) : st;
+}
+
 void pf_run_free(struct pf_run *r)
 {
     if (r == NULL) {
@@ -408,6 +465,7 @@ void pf_run_free(struct pf_run *r)
     free(r->lanes);
     pf_summary_fini(&r->summary);
     pf_store_free(r->store);
+    pf_answers_free(r->answers);
     pf_sessions_free(r->sessions);
     pf_source_free(r->reader.source);
     pf_board_fini(&r->board);

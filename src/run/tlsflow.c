@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "run/tlsflow.h"
 
+#include "run/answers.h"
 #include "run/decide.h"
 #include "tls/hsmsg.h"
 
@@ -97,7 +98,7 @@ static enum pf_status do_run(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
 {
     struct pf_run_result r;
     pf_run_open(env->conn.crypt, &work->run, env->plain, env->plain_cap, env->opened, &r);
-    if (r.opened_count > 0) {
+    if (r.opened_count > 0 && env->task == PF_TASK_DECRYPT) {
         enum pf_status st = write_run(env, t, work->dir, &r);
         if (st != PF_OK) {
             return st;
@@ -109,6 +110,9 @@ static enum pf_status do_run(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
 static enum pf_status do_gap(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
                              const struct pf_work *work)
 {
+    if (env->task != PF_TASK_DECRYPT) {
+        return PF_OK;
+    }
     const struct pf_lost *lost = &work->lost;
     const struct pf_gap_entry entry = {
         .records = lost->records,
@@ -361,7 +365,13 @@ static enum pf_status report(struct pf_tls_flow_env *env, struct pf_tls_flow *t)
             env->key_flows[key]++;
         }
     }
-    return write_line(env, t, &r);
+    if (env->task == PF_TASK_DECRYPT) {
+        return write_line(env, t, &r);
+    }
+    env->totals.flows++;
+    env->totals.by_status[r.status]++;
+    env->totals.by_reason[r.reason]++;
+    return pf_answers_flow(env, t, &r);
 }
 
 enum pf_status pf_tls_flow_end(struct pf_tls_flow_env *env, struct pf_tls_flow *t,

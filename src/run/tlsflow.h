@@ -21,6 +21,8 @@
 #include "flow/reasm.h"
 #include "flow/table.h"
 #include "run/board.h"
+#include "run/config.h"
+#include "run/lines.h"
 #include "store/chunks.h"
 #include "store/digest.h"
 #include "store/flows.h"
@@ -39,6 +41,10 @@ struct pf_tls_flow_env {
     struct pf_packer *packer;
     struct pf_chunks *chunks;
     struct pf_flows *flows;
+    enum pf_task task;
+    bool json;
+    struct pf_lines *lines;       /* in the modes without a result */
+    struct pf_flow_totals totals; /* then, too */
     struct pf_board_line *line;
     uint8_t *plain; /* one run's plaintext */
     size_t plain_cap;

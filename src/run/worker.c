@@ -87,6 +87,9 @@ enum pf_status pf_worker_new(const struct pf_worker_setup *setup, struct pf_work
     env->budget.limit = pf_config_worker_share(config);
     env->chunks = setup->chunks;
     env->flows = setup->flows;
+    env->task = config->task;
+    env->json = config->json;
+    env->lines = setup->lines;
     env->line = &setup->board->lines[setup->index];
     env->sha256 = setup->sha256;
     env->err = &w->err;
@@ -117,7 +120,8 @@ struct pf_worker_counts pf_worker_counts(const struct pf_worker *w)
     return (struct pf_worker_counts){.limit_flows = w->env.limits,
                                      .limit_stubs = w->limit_stubs,
                                      .memory_peak = w->env.budget.peak,
-                                     .key_flows = w->env.key_flows};
+                                     .key_flows = w->env.key_flows,
+                                     .totals = &w->env.totals};
 }
 
 /* ---- waiting for other flows' sessions ---- */

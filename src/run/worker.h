@@ -13,6 +13,7 @@
 #include "run/board.h"
 #include "run/config.h"
 #include "run/lane.h"
+#include "run/lines.h"
 #include "store/chunks.h"
 #include "store/flows.h"
 #include "store/pack.h"
@@ -29,16 +30,18 @@ struct pf_worker_setup {
     struct pf_board *board;
     struct pf_chunks *chunks;
     struct pf_flows *flows;
+    struct pf_lines *lines; /* in the modes without a result; then chunks and flows are NULL */
     enum pf_store_codec codec;
     int level;
     bool sha256;
 };
 
 struct pf_worker_counts {
-    uint64_t limit_flows;      /* TLS flows given up for memory */
-    uint64_t limit_stubs;      /* flows forgotten before they looked like TLS */
-    size_t memory_peak;        /* bytes of its budget */
-    const uint64_t *key_flows; /* flows that each key of the ring opened; borrowed */
+    uint64_t limit_flows;                /* TLS flows given up for memory */
+    uint64_t limit_stubs;                /* flows forgotten before they looked like TLS */
+    size_t memory_peak;                  /* bytes of its budget */
+    const uint64_t *key_flows;           /* flows that each key of the ring opened; borrowed */
+    const struct pf_flow_totals *totals; /* of a run without a result; borrowed */
 };
 
 PF_MUST_USE enum pf_status pf_worker_new(const struct pf_worker_setup *setup,
