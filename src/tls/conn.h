@@ -97,6 +97,41 @@ PF_MUST_USE enum pf_status pf_conn_next(struct pf_conn *c, struct pf_work *work)
 PF_MUST_USE enum pf_status pf_conn_run_done(struct pf_conn *c, const struct pf_work *work,
                                             const struct pf_run_result *result);
 
+/*
+ * A run that is opened elsewhere while the connection goes on. Its owner keeps the runs of a
+ * direction in order and brings their results back in that order.
+ */
+struct pf_detached_run {
+    struct pf_buf bytes;   /* the run lies from `start` on */
+    struct pf_buf records; /* struct pf_run_record[] */
+    struct pf_keys keys;
+    struct pf_chain chain;
+    uint64_t first_seq;
+    uint64_t pos; /* of the first record in its stream */
+    size_t start;
+    size_t count;
+};
+
+/* run is empty before its first use, and after it: bytes and records of the connection's budget. */
+void pf_detached_run_init(struct pf_detached_run *run, const struct pf_conn_env *env);
+void pf_detached_run_fini(struct pf_detached_run *run);
+
+/* What pf_run_open wants; borrows run. */
+struct pf_record_run pf_detached_run_view(struct pf_detached_run *run);
+
+/* Instead of opening work->run now. PF_AGAIN: this run cannot be detached. */
+PF_MUST_USE enum pf_status pf_conn_detach(struct pf_conn *c, const struct pf_work *work,
+                                          struct pf_detached_run *run);
+
+/* The direction's oldest detached run was opened, all of it. */
+void pf_conn_attach(struct pf_conn *c, enum pf_dir dir);
+
+/* The oldest was opened only up to `consumed` records: all detached runs of the direction come back,
+ * and are handed out again. */
+PF_MUST_USE enum pf_status pf_conn_take_back(struct pf_conn *c, enum pf_dir dir,
+                                             struct pf_detached_run *const *runs, size_t count,
+                                             size_t consumed);
+
 /* pre_master: 48 bytes, or NULL when the key did not fit. */
 PF_MUST_USE enum pf_status pf_conn_unwrapped(struct pf_conn *c, const uint8_t *pre_master);
 

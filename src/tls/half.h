@@ -78,6 +78,8 @@ struct pf_half {
     uint64_t rejected;        /* records that did not verify */
     uint64_t gaps;            /* that were reported */
     uint32_t trials;          /* spent on searches */
+    uint32_t detached;        /* runs that are being opened elsewhere */
+    uint64_t sync_until;      /* up to here runs were taken back: they are opened in place */
     uint64_t missing_records; /* UINT64_MAX: not known */
     uint64_t missing_bytes;
 };
@@ -145,6 +147,10 @@ PF_MUST_USE enum pf_status pf_protect_step(struct pf_conn *c, enum pf_dir dir,
                                            struct pf_work *work);
 PF_MUST_USE enum pf_status pf_protect_run_done(struct pf_conn *c, enum pf_dir dir,
                                                const struct pf_run_result *result);
+
+/* Remembers of the last record of a run what helps to find the place again after a gap. */
+void pf_protect_learn(struct pf_half *h, const struct pf_run_record *r, const uint8_t *bytes,
+                      uint64_t seq);
 
 /* tls13.c */
 PF_MUST_USE enum pf_status pf_tls13_step(struct pf_conn *c, enum pf_dir dir);

@@ -23,6 +23,7 @@ struct key {
     char *file; /* as it was given */
     uint8_t spki[PF_SPKI_LEN];
     unsigned bits;
+    bool for_all; /* given without a server that it is tied to */
 };
 
 /* A key tied to a server; port 0 stands for all of its ports. */
@@ -140,15 +141,30 @@ size_t pf_keyring_find(const struct pf_keyring *ring, const uint8_t spki_sha256[
     return ring->order[at];
 }
 
+static bool is_for(const struct binding *b, uint8_t family, const uint8_t *addr, uint16_t port)
+{
+    return b->family == family && b->port == port &&
+           memcmp(b->addr, addr, family == 4 ? 4 : 16) == 0;
+}
+
+bool pf_keyring_serves(const struct pf_keyring *ring, size_t i, uint8_t family,
+                       const uint8_t addr[16], uint16_t port)
+{
+    bool serves = ring->keys[i].for_all;
+    for (size_t k = 0; k < ring->binding_count && !serves; k++) {
+        const struct binding *b = &ring->bindings[k];
+        serves = b->key == i && (is_for(b, family, addr, port) || is_for(b, family, addr, 0));
+    }
+    return serves;
+}
+
 /* The first given counts: keys to one server are few, and so is a linear search. */
 static size_t find_binding(const struct pf_keyring *ring, uint8_t family, const uint8_t *addr,
                            uint16_t port)
 {
     for (size_t i = 0; i < ring->binding_count; i++) {
-        const struct binding *b = &ring->bindings[i];
-        if (b->family == family && b->port == port &&
-            memcmp(b->addr, addr, family == 4 ? 4 : 16) == 0) {
-            return b->key;
+        if (is_for(&ring->bindings[i], family, addr, port)) {
+            return ring->bindings[i].key;
         }
     }
     return PF_KEY_NONE;
@@ -253,6 +269,8 @@ static enum pf_status take_keys(struct pf_keyring *ring, struct pf_keyfile *file
         st = add_key(ring, file->keys[i], spec->path, &index);
         if (st == PF_OK && spec->family != 0) {
             st = bind_key(ring, spec, index);
+        } else if (st == PF_OK) {
+            ring->keys[index].for_all = true;
         }
     }
     file->count = 0;

@@ -56,6 +56,10 @@ size_t pf_keyring_find(const struct pf_keyring *ring, const uint8_t spki_sha256[
 size_t pf_keyring_bound(const struct pf_keyring *ring, uint8_t family, const uint8_t addr[16],
                         uint16_t port);
 
+/* False if key i was only given tied to other servers. */
+bool pf_keyring_serves(const struct pf_keyring *ring, size_t i, uint8_t family,
+                       const uint8_t addr[16], uint16_t port);
+
 /* One thread's handles on the keys of a ring, and a cache of what was unwrapped. */
 struct pf_unwrapper;
 

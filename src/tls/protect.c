@@ -153,6 +153,9 @@ static enum pf_status frame_records(struct pf_conn *c, enum pf_dir dir, struct p
     if (run_count(h) > 0 && (!more || c->flush)) {
         return hand_out(h, dir, work);
     }
+    if (h->detached > 0 && (!more || c->final)) {
+        return PF_BLOCKED; /* what comes now may depend on the runs that are opened elsewhere */
+    }
     if (r == PF_FRAME_WHOLE) {
         return on_other(c, dir, &f);
     }
@@ -188,9 +191,8 @@ enum pf_status pf_protect_step(struct pf_conn *c, enum pf_dir dir, struct pf_wor
     return frame_records(c, dir, work);
 }
 
-/* Remembers what helps to find the place again after a gap. */
-static void learn(struct pf_half *h, const struct pf_run_record *r, const uint8_t *bytes,
-                  uint64_t seq)
+void pf_protect_learn(struct pf_half *h, const struct pf_run_record *r, const uint8_t *bytes,
+                      uint64_t seq)
 {
     h->mean_body = h->mean_body == 0 ? r->body_len : (h->mean_body * 7 + r->body_len) / 8;
     if (h->keys.suite->bulk->explicit_len == 8 && !is_tls13(h)) {
@@ -238,7 +240,7 @@ enum pf_status pf_protect_run_done(struct pf_conn *c, enum pf_dir dir,
     enum pf_status st = PF_OK;
     uint64_t next = k < count ? at + records[k].offset - PF_RECORD_HEADER_LEN : h->framed;
     if (k > 0) {
-        learn(h, &records[k - 1], pf_stream_peek(&h->in, at, true).ptr, h->seq + k - 1);
+        pf_protect_learn(h, &records[k - 1], pf_stream_peek(&h->in, at, true).ptr, h->seq + k - 1);
         h->seq += k;
         h->opened_any = true;
         if (!h->proved) {

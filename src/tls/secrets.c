@@ -167,9 +167,15 @@ static enum pf_status from_logged_id(struct pf_handshake *hs, const struct pf_se
     return PF_ERR_NOKEY;
 }
 
+static bool serves(const struct pf_secret_sources *src, const struct pf_server *server, size_t key)
+{
+    return key != PF_KEY_NONE &&
+           pf_keyring_serves(src->keyring, key, server->family, server->addr, server->port);
+}
+
 /*
  * The nth key to try: the one whose public key is in the certificate; the one tied to the server;
- * and, when no certificate was captured, every other one.
+ * and, when no certificate was captured, every other one. Keys tied to other servers do not count.
  */
 static size_t nth_key(const struct pf_handshake *hs, const struct pf_secret_sources *src,
                       const struct pf_server *server, unsigned nth)
@@ -182,12 +188,12 @@ static size_t nth_key(const struct pf_handshake *hs, const struct pf_secret_sour
     size_t bound = pf_keyring_bound(src->keyring, server->family, server->addr, server->port);
     size_t first[2] = {matched, bound != matched ? bound : PF_KEY_NONE};
     for (int i = 0; i < 2; i++) {
-        if (first[i] != PF_KEY_NONE && nth-- == 0) {
+        if (serves(src, server, first[i]) && nth-- == 0) {
             return first[i];
         }
     }
     for (size_t i = 0; i < pf_keyring_count(src->keyring) && !certificate; i++) {
-        if (i != bound && nth-- == 0) {
+        if (i != bound && serves(src, server, i) && nth-- == 0) {
             return i;
         }
     }

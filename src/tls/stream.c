@@ -6,12 +6,6 @@
 
 #include <string.h>
 
-struct pf_mark {
-    uint64_t end; /* position behind the last byte that the packet brought */
-    uint64_t packet;
-    int64_t ts_ns;
-};
-
 enum { COMPACT_AT = 16 * 1024 };
 
 void pf_stream_init(struct pf_stream *s, size_t max, struct pf_budget *budget)
@@ -53,6 +47,18 @@ uint64_t pf_stream_end(const struct pf_stream *s)
     return s->base + s->bytes.len;
 }
 
+static void drop_old_marks(struct pf_stream *s)
+{
+    size_t n;
+    const struct pf_mark *m = marks_of(s, &n);
+    size_t gone = 0;
+    while (gone < n && m[gone].end <= s->base) {
+        gone++;
+    }
+    pf_buf_consume(&s->marks, gone * sizeof *m);
+    s->mark_at = s->mark_at > gone ? s->mark_at - gone : 0;
+}
+
 /* Moves the held bytes to the front once that is cheap next to what is gained. */
 static void compact(struct pf_stream *s)
 {
@@ -62,14 +68,7 @@ static void compact(struct pf_stream *s)
     pf_buf_consume(&s->bytes, s->head);
     s->base += s->head;
     s->head = 0;
-    size_t n;
-    const struct pf_mark *m = marks_of(s, &n);
-    size_t gone = 0;
-    while (gone < n && m[gone].end <= s->base) {
-        gone++;
-    }
-    pf_buf_consume(&s->marks, gone * sizeof *m);
-    s->mark_at = s->mark_at > gone ? s->mark_at - gone : 0;
+    drop_old_marks(s);
 }
 
 static enum pf_status add_mark(struct pf_stream *s, uint64_t packet, int64_t ts_ns)
@@ -226,4 +225,50 @@ void pf_stream_consume(struct pf_stream *s, uint64_t pos)
     if (s->head == s->bytes.len) {
         compact(s);
     }
+}
+
+enum pf_status pf_stream_detach(struct pf_stream *s, uint64_t pos, struct pf_buf *spare,
+                                size_t *start)
+{
+    size_t at = (size_t)(pos - s->base);
+    enum pf_status st = pf_buf_append(spare, s->bytes.ptr + at, s->bytes.len - at);
+    if (st != PF_OK) {
+        spare->len = 0;
+        return st;
+    }
+    struct pf_buf given = s->bytes;
+    s->bytes = *spare;
+    *spare = given;
+    *start = s->head;
+    s->base = pos;
+    s->head = 0;
+    drop_old_marks(s);
+    return PF_OK;
+}
+
+static enum pf_status put_in_front(struct pf_buf *b, const void *ptr, size_t len)
+{
+    enum pf_status st = pf_buf_reserve(b, len);
+    if (st == PF_OK && len > 0) {
+        memmove(b->ptr + len, b->ptr, b->len);
+        memcpy(b->ptr, ptr, len);
+        b->len += len;
+    }
+    return st;
+}
+
+enum pf_status pf_stream_unread(struct pf_stream *s, struct pf_span bytes,
+                                const struct pf_mark *marks, size_t count)
+{
+    pf_buf_consume(&s->bytes, s->head);
+    s->base += s->head;
+    s->head = 0;
+    drop_old_marks(s);
+    enum pf_status st = put_in_front(&s->bytes, bytes.ptr, bytes.len);
+    if (st == PF_OK) {
+        s->base -= bytes.len;
+        st = put_in_front(&s->marks, marks, count * sizeof *marks);
+    }
+    s->mark_at = 0;
+    return st;
 }

@@ -33,6 +33,13 @@ struct pf_stream {
     uint64_t last_packet;
 };
 
+/* A packet brought the bytes from the end of the mark before to `end`. */
+struct pf_mark {
+    uint64_t end;
+    uint64_t packet;
+    int64_t ts_ns;
+};
+
 struct pf_stream_gap {
     uint64_t pos;           /* of the first byte behind it */
     uint64_t lost;          /* bytes that were not captured */
@@ -105,5 +112,17 @@ struct pf_skip {
 /* Passes over `count` stream bytes from pos on; bytes lost in gaps count as well. The gap at pos
  * itself has been dealt with. Everything before the new place is let go. */
 struct pf_skip pf_stream_skip(struct pf_stream *s, uint64_t pos, uint64_t count);
+
+/*
+ * Lets go of everything before pos by giving the whole buffer away: it changes places with `spare`
+ * (empty, of the same budget), into which the bytes from pos on are copied. *start: where the first
+ * held byte lies in what was given away. On error nothing has changed.
+ */
+PF_MUST_USE enum pf_status pf_stream_detach(struct pf_stream *s, uint64_t pos,
+                                            struct pf_buf *spare, size_t *start);
+
+/* Takes bytes back that lay directly before pf_stream_at, with the marks of their packets. */
+PF_MUST_USE enum pf_status pf_stream_unread(struct pf_stream *s, struct pf_span bytes,
+                                            const struct pf_mark *marks, size_t count);
 
 #endif
