@@ -50,6 +50,7 @@ void pf_worker_free(struct pf_worker *w)
     pf_reasm_env_fini(&w->env.reasm);
     pf_kdf_free(w->env.conn.kdf);
     pf_crypt_free(w->env.conn.crypt);
+    pf_cert_cache_free(w->env.conn.certs);
     pf_unwrapper_free(w->env.unwrapper);
     pf_packer_free(w->env.packer);
     free(w->env.plain);
@@ -63,6 +64,7 @@ static enum pf_status make_engines(struct pf_worker *w, struct pf_error *err)
     const struct pf_config *config = w->setup.config;
     enum pf_status st = pf_kdf_new(&env->conn.kdf);
     st = st == PF_OK ? pf_crypt_new(&env->conn.crypt, err) : st;
+    st = st == PF_OK ? pf_cert_cache_new(&env->conn.certs) : st;
     st = st == PF_OK ? pf_unwrapper_new(config->keyring, &env->unwrapper) : st;
     st = st == PF_OK ? pf_packer_new(w->setup.codec, w->setup.level, &env->packer) : st;
     env->plain_cap = PLAIN_BYTES;

@@ -26,6 +26,7 @@
 #include "base/pkt.h"
 #include "base/status.h"
 #include "base/verdict.h"
+#include "tls/certcache.h"
 #include "tls/openrun.h"
 #include "tls/secrets.h"
 
@@ -44,6 +45,7 @@ struct pf_conn_env {
     struct pf_secret_sources secrets;
     struct pf_kdf *kdf;
     struct pf_crypt *crypt;
+    struct pf_cert_cache *certs; /* may be NULL */
     struct pf_budget *budget;
     size_t run_bytes; /* a run is handed out when it has this many bytes of ciphertext */
     size_t held_max;  /* bytes that one direction may hold */

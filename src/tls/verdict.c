@@ -251,7 +251,7 @@ void pf_conn_report(struct pf_conn *c, struct pf_conn_report *out)
     bool server = pf_handshake_has(hs, PF_FACT_SERVER_HELLO);
     memset(out, 0, sizeof *out);
     struct pf_span der = {hs->certificate.ptr, hs->certificate.len};
-    if (der.len == 0 || pf_cert_parse(der, &c->cert) != PF_OK) {
+    if (der.len == 0 || pf_cert_cache_parse(c->env->certs, der, &c->cert) != PF_OK) {
         memset(&c->cert, 0, sizeof c->cert);
     }
     out->server_name = text_or_null(hs->server_name, hs->server_name_len);
