@@ -14,6 +14,8 @@ struct command {
 static const struct command commands[] = {
     {"decrypt", pf_cli_decrypt, "[OPTIONS] -o DIR CAPTURE...",
      "decrypt captures into a result directory"},
+    {"handshakes", pf_cli_handshakes, "[OPTIONS] CAPTURE...",
+     "what connections negotiated and what would open them; needs no key"},
     {"list", pf_cli_list, "DIR [--json]", "the flows of a result"},
     {"cat", pf_cli_cat, "DIR FLOW [--c2s | --s2c]", "one flow's plaintext to standard output"},
     {"extract", pf_cli_extract, "DIR -o OUT [FLOW...]", "each flow's plaintext as files"},
@@ -24,7 +26,7 @@ static void usage(FILE *f)
 {
     (void)fprintf(f, "Decrypts TLS captures in bulk.\n\n");
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-        (void)fprintf(f, "  plainflow %-8s %-28s %s\n", commands[i].name, commands[i].usage,
+        (void)fprintf(f, "  plainflow %-10s %-28s %s\n", commands[i].name, commands[i].usage,
                       commands[i].text);
     }
     (void)fprintf(f, "\n  plainflow COMMAND --help     what its options mean\n"

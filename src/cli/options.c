@@ -89,7 +89,8 @@ enum {
     OPT_COMPRESS,
     OPT_LEVEL,
     OPT_SHA256,
-    OPT_STRICT
+    OPT_STRICT,
+    OPT_JSON
 };
 
 static const char shorts[] = ":k:l:o:f:j:qvh";
@@ -108,9 +109,28 @@ static const struct option longs[] = {
     {"level", required_argument, NULL, OPT_LEVEL},
     {"sha256", no_argument, NULL, OPT_SHA256},
     {"strict", no_argument, NULL, OPT_STRICT},
+    {"json", no_argument, NULL, OPT_JSON},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
+
+/* What is said of captures and keys serves every mode; the rest is of one. */
+static bool serves(enum pf_run_mode mode, int c)
+{
+    switch (c) {
+    case 'o':
+    case OPT_FORCE:
+    case OPT_COMPRESS:
+    case OPT_LEVEL:
+    case OPT_SHA256:
+    case OPT_STRICT:
+        return mode == PF_RUN_DECRYPT;
+    case OPT_JSON:
+        return mode == PF_RUN_HANDSHAKES;
+    default:
+        return true;
+    }
+}
 
 static bool bad_value(const char *command, const char *option, const char *value,
                       const char *expected)
@@ -195,6 +215,9 @@ static bool set_option(struct pf_cli_options *o, int c, const char *command, con
     case OPT_STRICT:
         o->run.strict = true;
         return true;
+    case OPT_JSON:
+        o->run.json = true;
+        return true;
     case 'q':
         o->run.verbosity--;
         return true;
@@ -211,18 +234,33 @@ static bool set_option(struct pf_cli_options *o, int c, const char *command, con
     }
 }
 
-bool pf_cli_options_parse(int argc, char **argv, struct pf_cli_options *o)
+/* One option; argv[optind - 1] is it, or its value. */
+static bool take_option(int argc, char **argv, struct pf_cli_options *o, int *c)
+{
+    int at = optind;
+    *c = pf_option_next(argc, argv, shorts, longs);
+    if (*c != -1 && *c != '?' && !serves(o->run.mode, *c)) {
+        char text[96];
+        (void)snprintf(text, sizeof(text), "there is no option %.60s here", argv[at]);
+        (void)pf_option_usage(argv[0], text);
+        return false;
+    }
+    return *c == -1 || (*c != '?' && set_option(o, *c, argv[0], optarg));
+}
+
+bool pf_cli_options_parse(int argc, char **argv, enum pf_run_mode mode, struct pf_cli_options *o)
 {
     memset(o, 0, sizeof(*o));
+    o->run.mode = mode;
     o->room = (size_t)argc;
     o->lists = calloc(LISTS * o->room, sizeof(const char *));
     if (o->lists == NULL) {
         pf_cli_say("out of memory");
         return false;
     }
-    int c;
-    while ((c = pf_option_next(argc, argv, shorts, longs)) != -1) {
-        if (c == '?' || !set_option(o, c, argv[0], optarg)) {
+    int c = 0;
+    while (c != -1) {
+        if (!take_option(argc, argv, o, &c)) {
             return false;
         }
     }
@@ -231,7 +269,7 @@ bool pf_cli_options_parse(int argc, char **argv, struct pf_cli_options *o)
     if (o->help) {
         return true;
     }
-    if (o->run.output == NULL) {
+    if (o->run.output == NULL && mode == PF_RUN_DECRYPT) {
         (void)pf_option_usage(argv[0], "say with -o DIR where the result is to go");
         return false;
     }

@@ -37,8 +37,10 @@ struct pf_cli_options {
     size_t room;
 };
 
-/* The options of decrypt. False: it was said what is wrong with them. Then, too: _fini. */
-PF_MUST_USE bool pf_cli_options_parse(int argc, char **argv, struct pf_cli_options *o);
+/* The options of the command that runs in this mode. False: it was said what is wrong with them.
+ * Then, too: _fini. */
+PF_MUST_USE bool pf_cli_options_parse(int argc, char **argv, enum pf_run_mode mode,
+                                      struct pf_cli_options *o);
 void pf_cli_options_fini(struct pf_cli_options *o);
 
 #endif

@@ -137,10 +137,13 @@ void pf_report_summary(const struct pf_summary *s, const char *output, int verbo
                    s->flows, s->flows_decrypted, s->flows_partial, s->flows_locked);
         say_counts(&s->by_reason, "flows", verbosity > 0);
         say_counts(&s->limits, "times", verbosity > 0);
-        say_speed(s, output);
+        if (output != NULL) {
+            say_speed(s, output);
+        }
     }
     if (s->stop_signal != 0) {
-        pf_cli_say("stopped by a signal: %s is marked incomplete", output);
+        pf_cli_say("stopped by a signal: %s%s", output != NULL ? output : "what was said",
+                   output != NULL ? " is marked incomplete" : " is of a part of the captures");
     }
     if (s->status < 0) {
         pf_cli_say("%s", s->message != NULL ? s->message : pf_status_text(s->status));
@@ -157,7 +160,7 @@ static bool damaged_input(const struct pf_summary *s)
     return false;
 }
 
-int pf_report_exit(const struct pf_summary *s, bool strict)
+int pf_report_exit_read(const struct pf_summary *s)
 {
     enum pf_class class = pf_status_class(s->status);
     if (s->status == PF_ERR_IO) {
@@ -171,6 +174,15 @@ int pf_report_exit(const struct pf_summary *s, bool strict)
     }
     if (class == PF_CLASS_INPUT || damaged_input(s)) {
         return PF_EXIT_INPUT;
+    }
+    return PF_EXIT_OK;
+}
+
+int pf_report_exit(const struct pf_summary *s, bool strict)
+{
+    int status = pf_report_exit_read(s);
+    if (status != PF_EXIT_OK) {
+        return status;
     }
     uint64_t opened = s->flows_decrypted + (strict ? 0 : s->flows_partial);
     uint64_t wanted = strict ? s->flows : 1;

@@ -27,10 +27,14 @@ void pf_report_progress_end(struct pf_report_progress *p);
 /* The text of the line, without going to its beginning. */
 void pf_report_progress_text(const struct pf_progress *now, char *out, size_t size);
 
-/* verbosity below 0: only what went wrong; above 0: also what is zero. */
+/* output: the result directory, or NULL where there is none. verbosity below 0: only what went
+ * wrong; above 0: also what is zero. */
 void pf_report_summary(const struct pf_summary *s, const char *output, int verbosity);
 
 /* Where several apply: 5, 4, a signal, 2, 3, 0. */
 int pf_report_exit(const struct pf_summary *s, bool strict);
+
+/* As pf_report_exit for a run that decrypts nothing: without 3. */
+int pf_report_exit_read(const struct pf_summary *s);
 
 #endif

@@ -23,7 +23,7 @@ static bool parse(const char *words, struct pf_cli_options *o)
     }
     argv[argc] = NULL;
     optind = 0; /* glibc: begin anew */
-    return pf_cli_options_parse(argc, argv, o);
+    return pf_cli_options_parse(argc, argv, PF_RUN_DECRYPT, o);
 }
 
 static void wrong_command_lines(void **state)
