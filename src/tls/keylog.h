@@ -7,7 +7,8 @@
  * Errors:  a line that is no key log line is counted and passed over; a file that cannot be read is
  *          PF_ERR_USAGE and is named.
  * Limits:  memory is bounded by max_bytes, what comes behind it is dropped and counted; a line
- * longer than 4 KiB and a secret longer than PF_SECRET_MAX are passed over.
+ * longer than 4 KiB is passed over, and a secret longer than PF_SECRET_MAX, or PF_PRE_MASTER_MAX
+ * for a pre-master secret.
  */
 #ifndef PF_TLS_KEYLOG_H
 #define PF_TLS_KEYLOG_H
@@ -32,8 +33,9 @@
     X(SERVER_TRAFFIC, "SERVER_TRAFFIC_SECRET_0")
 
 enum {
-    PF_KEYLOG_SAME_MAX = 8,  /* different secrets of one label and client random */
-    PF_KEYLOG_LINE_MAX = 256 /* of a line that pf_keylog_format writes, with its final NUL */
+    PF_KEYLOG_SAME_MAX = 8,   /* different secrets of one label and client random */
+    PF_PRE_MASTER_MAX = 1024, /* bytes: DHE groups of 8,192 bits */
+    PF_KEYLOG_LINE_MAX = 256  /* of a line that pf_keylog_format writes, with its final NUL */
 };
 
 enum pf_keylog_label {
@@ -73,6 +75,16 @@ struct pf_keylog_counts pf_keylog_counts(const struct pf_keylog *log);
 bool pf_keylog_find(const struct pf_keylog *log, enum pf_keylog_label label,
                     const uint8_t client_random[PF_RANDOM_LEN], unsigned nth,
                     struct pf_secret *out);
+
+/* How many different secrets are logged under label for this client random. */
+unsigned pf_keylog_count(const struct pf_keylog *log, enum pf_keylog_label label,
+                         const uint8_t client_random[PF_RANDOM_LEN]);
+
+/* As pf_keylog_find for PF_KEYLOG_PRE_MASTER, whose secrets may be longer than a struct pf_secret
+ * holds: *out is borrowed from the log. */
+bool pf_keylog_find_pre_master(const struct pf_keylog *log,
+                               const uint8_t client_random[PF_RANDOM_LEN], unsigned nth,
+                               struct pf_span *out);
 
 /* "RSA Session-ID:… Master-Key:…" lines: the master secret of a session id. */
 bool pf_keylog_find_session(const struct pf_keylog *log, struct pf_span session_id,

@@ -74,25 +74,30 @@ static bool take_master(struct pf_handshake *hs, const struct pf_secret *secret)
     return true;
 }
 
-/* The nth secret over both logs: the given files first, then the capture's own. */
+/* Which log has the nth secret over all of them; *nth becomes its number there. */
+static const struct pf_keylog *log_of(const struct pf_secret_sources *src,
+                                      enum pf_keylog_label label, const struct pf_handshake *hs,
+                                      unsigned *nth, enum pf_opened_by *by)
+{
+    unsigned skip = *nth;
+    for (unsigned i = 0; i < PF_SECRET_LOGS; i++) {
+        const struct pf_keylog *log = pf_secret_log(src, i, by);
+        unsigned n = log != NULL ? pf_keylog_count(log, label, hs->client_random) : 0;
+        if (skip < n) {
+            *nth = skip;
+            return log;
+        }
+        skip -= n;
+    }
+    return NULL;
+}
+
 static bool log_find(const struct pf_secret_sources *src, enum pf_keylog_label label,
                      const struct pf_handshake *hs, unsigned nth, struct pf_secret *out,
                      enum pf_opened_by *by)
 {
-    const struct pf_keylog *logs[2] = {src->keylog, src->dsb};
-    const enum pf_opened_by names[2] = {PF_OPENED_BY_KEYLOG, PF_OPENED_BY_DSB};
-    for (int i = 0; i < 2; i++) {
-        unsigned n = 0;
-        while (logs[i] != NULL && pf_keylog_find(logs[i], label, hs->client_random, n, out)) {
-            if (nth == 0) {
-                *by = names[i];
-                return true;
-            }
-            nth--;
-            n++;
-        }
-    }
-    return false;
+    const struct pf_keylog *log = log_of(src, label, hs, &nth, by);
+    return log != NULL && pf_keylog_find(log, label, hs->client_random, nth, out);
 }
 
 static enum pf_status from_keylog(struct pf_handshake *hs, const struct pf_secret_sources *src)
@@ -114,13 +119,15 @@ static enum pf_status from_keylog(struct pf_handshake *hs, const struct pf_secre
 static enum pf_status from_pre_master(struct pf_handshake *hs, struct pf_kdf *kdf,
                                       const struct pf_secret_sources *src)
 {
-    struct pf_secret secret;
+    struct pf_span secret;
     enum pf_opened_by by;
-    if (!can_derive(hs) || !log_find(src, PF_KEYLOG_PRE_MASTER, hs, hs->search.nth, &secret, &by)) {
+    unsigned nth = hs->search.nth;
+    const struct pf_keylog *log = log_of(src, PF_KEYLOG_PRE_MASTER, hs, &nth, &by);
+    if (!can_derive(hs) || log == NULL ||
+        !pf_keylog_find_pre_master(log, hs->client_random, nth, &secret)) {
         return PF_ERR_NOKEY;
     }
-    enum pf_status st = master_from(hs, kdf, (struct pf_span){secret.bytes, secret.len});
-    pf_wipe(&secret, sizeof secret);
+    enum pf_status st = master_from(hs, kdf, secret);
     if (st == PF_OK) {
         set_found(hs, by);
     }
@@ -130,21 +137,22 @@ static enum pf_status from_pre_master(struct pf_handshake *hs, struct pf_kdf *kd
 static enum pf_status from_encrypted(struct pf_handshake *hs, struct pf_kdf *kdf,
                                      const struct pf_secret_sources *src)
 {
-    const struct pf_keylog *logs[2] = {src->keylog, src->dsb};
     struct pf_span encrypted = {hs->encrypted.ptr, hs->encrypted.len};
     struct pf_secret secret;
     if (!can_derive(hs) || encrypted.len == 0) {
         return PF_ERR_NOKEY;
     }
-    for (unsigned i = hs->search.nth; i < 2; i++) {
+    for (unsigned i = hs->search.nth; i < PF_SECRET_LOGS; i++) {
+        enum pf_opened_by by;
+        const struct pf_keylog *log = pf_secret_log(src, i, &by);
         hs->search.nth = i;
-        if (logs[i] == NULL || !pf_keylog_find_encrypted(logs[i], encrypted, &secret)) {
+        if (log == NULL || !pf_keylog_find_encrypted(log, encrypted, &secret)) {
             continue;
         }
         enum pf_status st = master_from(hs, kdf, (struct pf_span){secret.bytes, secret.len});
         pf_wipe(&secret, sizeof secret);
         if (st == PF_OK) {
-            set_found(hs, i == 0 ? PF_OPENED_BY_KEYLOG : PF_OPENED_BY_DSB);
+            set_found(hs, by);
         }
         return st;
     }
@@ -153,14 +161,14 @@ static enum pf_status from_encrypted(struct pf_handshake *hs, struct pf_kdf *kdf
 
 static enum pf_status from_logged_id(struct pf_handshake *hs, const struct pf_secret_sources *src)
 {
-    const struct pf_keylog *logs[2] = {src->keylog, src->dsb};
     struct pf_span id = {hs->session_id, hs->session_id_len};
-    for (unsigned i = hs->search.nth; i < 2 && id.len > 0; i++) {
+    for (unsigned i = hs->search.nth; i < PF_SECRET_LOGS && id.len > 0; i++) {
         struct pf_secret secret;
+        enum pf_opened_by by;
+        const struct pf_keylog *log = pf_secret_log(src, i, &by);
         hs->search.nth = i;
-        if (logs[i] != NULL && pf_keylog_find_session(logs[i], id, &secret) &&
-            take_master(hs, &secret)) {
-            set_found(hs, i == 0 ? PF_OPENED_BY_KEYLOG : PF_OPENED_BY_DSB);
+        if (log != NULL && pf_keylog_find_session(log, id, &secret) && take_master(hs, &secret)) {
+            set_found(hs, by);
             return PF_OK;
         }
     }

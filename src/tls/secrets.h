@@ -13,6 +13,7 @@
 
 #include "base/pkt.h"
 #include "base/status.h"
+#include "base/verdict.h"
 #include "tls/handshake.h"
 #include "tls/keylog.h"
 #include "tls/keyring.h"
@@ -51,11 +52,25 @@ struct pf_server {
 struct pf_secret_sources {
     const struct pf_keylog *keylog;   /* may be NULL */
     const struct pf_keylog *dsb;      /* from Decryption Secrets Blocks; may be NULL */
+    const struct pf_keylog *live;     /* of those, what came with the packets of a pipe: grows, is
+                                         its user's own; may be NULL */
     const struct pf_keyring *keyring; /* may be NULL */
     const struct pf_span *psks;
     size_t psk_count;
     struct pf_sessions *sessions; /* may be NULL */
 };
+
+enum { PF_SECRET_LOGS = 3 };
+
+/* One key log after the other, the given files first; NULL if there is none. by: what it opens is
+ * said to be opened by. */
+static inline const struct pf_keylog *pf_secret_log(const struct pf_secret_sources *src, unsigned i,
+                                                    enum pf_opened_by *by)
+{
+    const struct pf_keylog *const logs[PF_SECRET_LOGS] = {src->keylog, src->dsb, src->live};
+    *by = i == 0 ? PF_OPENED_BY_KEYLOG : PF_OPENED_BY_DSB;
+    return logs[i];
+}
 
 /* What pf_unwrap is to do for a pending PF_PENDING_UNWRAP. */
 struct pf_unwrap_request {

@@ -19,19 +19,17 @@ static enum pf_keylog_label label_of(enum pf_dir dir, enum pf_phase phase)
     return dir == PF_C2S ? PF_KEYLOG_CLIENT_TRAFFIC : PF_KEYLOG_SERVER_TRAFFIC;
 }
 
-/* The secret of a phase from either log; false when it was not logged. */
+/* The secret of a phase from any log; false when it was not logged. */
 static bool find_secret(const struct pf_conn *c, const struct pf_handshake *hs, enum pf_dir dir,
                         enum pf_phase phase, struct pf_secret *out, enum pf_opened_by *by)
 {
     const struct pf_secret_sources *src = &c->env->secrets;
     enum pf_keylog_label label = label_of(dir, phase);
-    if (src->keylog != NULL && pf_keylog_find(src->keylog, label, hs->client_random, 0, out)) {
-        *by = PF_OPENED_BY_KEYLOG;
-        return true;
-    }
-    if (src->dsb != NULL && pf_keylog_find(src->dsb, label, hs->client_random, 0, out)) {
-        *by = PF_OPENED_BY_DSB;
-        return true;
+    for (unsigned i = 0; i < PF_SECRET_LOGS; i++) {
+        const struct pf_keylog *log = pf_secret_log(src, i, by);
+        if (log != NULL && pf_keylog_find(log, label, hs->client_random, 0, out)) {
+            return true;
+        }
     }
     return false;
 }

@@ -37,6 +37,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             abort();
         }
     }
+    struct pf_span pre_master;
+    for (unsigned nth = 0; pf_keylog_find_pre_master(log, random, nth, &pre_master); nth++) {
+        if (pre_master.len > PF_PRE_MASTER_MAX) {
+            abort();
+        }
+    }
     pf_keylog_free(log);
     return 0;
 }

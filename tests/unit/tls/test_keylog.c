@@ -222,6 +222,67 @@ static void test_several_secrets_of_one_random(void **state)
     pf_keylog_free(log);
 }
 
+/* len bytes of secret behind PMS_CLIENT_RANDOM, the last one 0x5a. */
+static size_t pre_master_line(size_t len, char *line)
+{
+    size_t at = (size_t)sprintf(line, "PMS_CLIENT_RANDOM " R1 " ");
+    for (size_t i = 0; i < len; i++) {
+        at += (size_t)sprintf(line + at, "%02x", i + 1 == len ? 0x5a : (unsigned)(i & 0xff));
+    }
+    line[at++] = '\n';
+    return at;
+}
+
+/* DHE and long curves give pre-master secrets that no other label has. */
+static void test_long_pre_master(void **state)
+{
+    static const size_t lens[] = {1, 48, 64, 65, 66, 256, PF_PRE_MASTER_MAX};
+    char line[4096];
+    struct pf_span got;
+    struct pf_secret s;
+    (void)state;
+    for (size_t i = 0; i < sizeof lens / sizeof lens[0]; i++) {
+        struct pf_keylog *log = new_log(PLENTY);
+        struct pf_span text = {.ptr = (const uint8_t *)line, .len = pre_master_line(lens[i], line)};
+        for (int twice = 0; twice < 2; twice++) {
+            assert_int_equal(pf_keylog_add_text(log, text), PF_OK);
+        }
+        assert_counts(log, 2, 1, 0);
+        assert_int_equal(pf_keylog_count(log, PF_KEYLOG_PRE_MASTER, r1), 1);
+        assert_true(pf_keylog_find_pre_master(log, r1, 0, &got));
+        assert_int_equal(got.len, lens[i]);
+        assert_int_equal(got.ptr[lens[i] - 1], 0x5a);
+        assert_false(pf_keylog_find_pre_master(log, r1, 1, &got));
+        assert_false(pf_keylog_find_pre_master(log, r2, 0, &got));
+        assert_int_equal(pf_keylog_find(log, PF_KEYLOG_PRE_MASTER, r1, 0, &s), lens[i] <= 64);
+        pf_keylog_free(log);
+    }
+}
+
+static void test_long_pre_master_refused(void **state)
+{
+    char line[4096];
+    struct pf_span text = {.ptr = (const uint8_t *)line};
+    struct pf_keylog *log = new_log(PLENTY);
+    (void)state;
+    text.len = pre_master_line(PF_PRE_MASTER_MAX + 1, line);
+    assert_int_equal(pf_keylog_add_text(log, text), PF_OK);
+    text.len = pre_master_line(100, line);
+    line[text.len - 9] = 'x'; /* no digit */
+    assert_int_equal(pf_keylog_add_text(log, text), PF_OK);
+    text.len = pre_master_line(100, line) - 2;
+    line[text.len - 1] = '\n'; /* half a byte */
+    assert_int_equal(pf_keylog_add_text(log, text), PF_OK);
+    assert_counts(log, 3, 0, 3);
+    pf_keylog_free(log);
+    log = new_log(0);
+    text.len = pre_master_line(100, line);
+    assert_int_equal(pf_keylog_add_text(log, text), PF_OK);
+    assert_counts(log, 1, 0, 0);
+    assert_int_equal(pf_keylog_counts(log).dropped, 1);
+    pf_keylog_free(log);
+}
+
 /* Secrets without end for one client random must not make every find slow. */
 static void test_secrets_of_one_random_are_bounded(void **state)
 {
@@ -395,6 +456,8 @@ int main(void)
         cmocka_unit_test(test_misses),
         cmocka_unit_test(test_labels),
         cmocka_unit_test(test_rsa_lines),
+        cmocka_unit_test(test_long_pre_master),
+        cmocka_unit_test(test_long_pre_master_refused),
         cmocka_unit_test(test_several_secrets_of_one_random),
         cmocka_unit_test(test_secrets_of_one_random_are_bounded),
         cmocka_unit_test(test_ceiling),
