@@ -34,5 +34,5 @@ is() {
 
 # offers COMMAND: does this build have it?
 offers() {
-    "$plainflow" --help | grep -q "plainflow $1 "
+    "$plainflow" --help | grep "plainflow $1 " >/dev/null
 }

@@ -8,8 +8,7 @@
 make_payload() {
     local n
     for n in 1 2 17 255 256 1000 3000 1 16 15; do
-        head -c 4000 /dev/urandom | base64 -w0 | head -c "$n"
-        echo
+        head -c "$n" /dev/urandom | base64 -w0 | cut -c "1-$n"
     done >"$work/lines"
     { cat "$work/lines" && echo CLOSE; } >"$work/lines-close"
     rev "$work/lines" >"$work/lines-rev"

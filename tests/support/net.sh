@@ -60,7 +60,7 @@ capture_start() {
 }
 
 capture_has_marker() {
-    tcpdump -n -r "$capture_file" "udp port $capture_port" 2>/dev/null | grep -q .
+    tcpdump -n -r "$capture_file" "udp port $capture_port" 2>/dev/null | grep . >/dev/null
 }
 
 # capture_stop: a datagram is sent after all else; once it is in the file, all else is
