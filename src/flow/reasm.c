@@ -14,7 +14,8 @@ struct pf_seg {
     uint64_t packet;
     int64_t ts_ns;
     uint32_t len;
-    uint32_t block; /* size class */
+    uint16_t block; /* size class */
+    uint8_t doubt;
     uint8_t data[];
 };
 
@@ -25,7 +26,7 @@ enum { SLAB_TARGET = 64 * 1024 - 1024 };
 
 static const uint32_t max_data = 9216 - sizeof(struct pf_seg);
 
-_Static_assert(sizeof(struct pf_reasm) <= 128, "100,000 flows have two each");
+_Static_assert(sizeof(struct pf_reasm) <= 168, "100,000 flows have two each");
 
 void pf_reasm_env_init(struct pf_reasm_env *env, struct pf_budget *budget, uint32_t max_held)
 {
@@ -140,6 +141,7 @@ static void insert(struct pf_reasm *r, struct pf_seg *s)
         root->left = NULL;
     }
     r->root = s;
+    r->segs++;
     if (r->low == NULL || s->off < r->low->off) {
         r->low = s;
     }
@@ -150,13 +152,13 @@ static struct pf_seg *take_low(struct pf_reasm *r)
     struct pf_seg *s = splay(r->root, r->low->off, &r->env->steps);
     r->root = splay(s->right, 0, &r->env->steps);
     r->low = r->root;
+    r->segs--;
     return s;
 }
 
 static void release(struct pf_reasm *r, struct pf_seg *s)
 {
     r->held -= block_size[s->block];
-    r->segs--;
     pf_pool_put(&r->env->blocks[s->block], s);
 }
 
@@ -166,6 +168,16 @@ static void release_lent(struct pf_reasm *r)
         release(r, r->lent);
         r->lent = NULL;
     }
+}
+
+/* Out of the list of copies that wait; at: the pointer to it. */
+static struct pf_seg *take_other(struct pf_reasm *r, struct pf_seg **at)
+{
+    struct pf_seg *s = *at;
+    *at = s->right;
+    r->other_segs--;
+    r->other_held -= block_size[s->block];
+    return s;
 }
 
 void pf_reasm_fini(struct pf_reasm *r)
@@ -179,11 +191,16 @@ void pf_reasm_fini(struct pf_reasm *r)
             r->root->right = s;
         } else {
             r->root = s->right;
+            r->segs--;
             release(r, s);
         }
     }
+    while (r->others != NULL) {
+        release(r, take_other(r, &r->others));
+    }
     r->low = NULL;
     r->left = 0;
+    r->old_len = 0;
 }
 
 /* The place nearest to next whose low half is seq. */
@@ -261,6 +278,19 @@ static void note_end(struct pf_reasm *r, const struct pf_pkt *pkt, uint64_t off)
     }
 }
 
+/* The bytes of the packet up to `end`, delivered before, are handed on once more, as far as they
+ * are recent and behind the last gap. */
+static void keep_recent(struct pf_reasm *r, uint64_t end)
+{
+    uint64_t from = r->pkt_off;
+    uint64_t gap_end = r->gap_off + r->gap_len;
+    uint64_t recent = r->next - r->origin > PF_REASM_RECENT ? r->next - PF_REASM_RECENT : r->origin;
+    from = from > gap_end ? from : gap_end;
+    from = from > recent ? from : recent;
+    r->old_off = from;
+    r->old_len = end > from ? (uint32_t)(end - from) : 0;
+}
+
 static void drop_old_bytes(struct pf_reasm *r)
 {
     if (r->pkt_off >= r->next) {
@@ -273,7 +303,32 @@ static void drop_old_bytes(struct pf_reasm *r)
     if (to > from) {
         r->late_bytes += to - from;
     }
+    keep_recent(r, r->pkt_off + cut);
     pkt_consume(r, cut);
+}
+
+/* Majority vote with one counter (Boyer and Moore 1981). */
+static bool agrees(uint8_t *choice, uint8_t *votes, uint8_t vote)
+{
+    if (*votes == 0) {
+        *choice = vote;
+    }
+    if (*choice == vote) {
+        *votes = (uint8_t)(*votes + (*votes < UINT8_MAX ? 1 : 0));
+        return true;
+    }
+    --*votes;
+    return false;
+}
+
+static uint8_t doubt_of(struct pf_reasm *r, const struct pf_pkt *pkt, uint64_t off)
+{
+    unsigned doubt = (pkt->hints & PF_HINT_BAD_IP_SUM) != 0 ? PF_DOUBT_IP_SUM : 0;
+    doubt |= agrees(&r->ttl, &r->ttl_votes, pkt->ttl) ? 0U : PF_DOUBT_TTL;
+    uint8_t tsopt = pkt->hints & PF_HINT_HAS_TSOPT;
+    doubt |= agrees(&r->tsopt, &r->tsopt_votes, tsopt) ? 0U : PF_DOUBT_TIMESTAMP;
+    bool probe = pkt->len == 1 && off + 1 == r->next; /* RFC 1122 section 4.2.3.6 */
+    return (uint8_t)(doubt | (probe ? PF_DOUBT_PROBE : 0U));
 }
 
 void pf_reasm_push(struct pf_reasm *r, const struct pf_pkt *pkt)
@@ -287,6 +342,7 @@ void pf_reasm_push(struct pf_reasm *r, const struct pf_pkt *pkt)
     start(r, seq);
     r->pkt = pkt;
     r->left = 0;
+    r->old_len = 0;
     uint64_t off = place_of(r, seq);
     if (is_wild(r, pkt, seq, off)) {
         return;
@@ -294,25 +350,16 @@ void pf_reasm_push(struct pf_reasm *r, const struct pf_pkt *pkt)
     note_end(r, pkt, off);
     r->pkt_off = off;
     r->left = pkt->len;
+    r->doubt = pkt->len > 0 ? doubt_of(r, pkt, off) : 0;
     if (r->anchored) {
         drop_old_bytes(r);
     }
 }
 
-/* Skips the bytes of the packet that s has already. pkt_off lies in s. */
-static void skip_overlap(struct pf_reasm *r, const struct pf_seg *s)
-{
-    uint64_t n = seg_end(s) - r->pkt_off < r->left ? seg_end(s) - r->pkt_off : r->left;
-    if (memcmp(s->data + (r->pkt_off - s->off), pkt_data(r), n) != 0) {
-        r->conflicts++;
-    }
-    pkt_consume(r, n);
-}
-
 /* A copy of the next n bytes of the packet; n <= max_data. NULL: at a limit. */
 static struct pf_seg *copy_out(struct pf_reasm *r, uint32_t n)
 {
-    uint32_t block = 0;
+    uint16_t block = 0;
     while (block_size[block] - sizeof(struct pf_seg) < n) {
         block++;
     }
@@ -327,10 +374,40 @@ static struct pf_seg *copy_out(struct pf_reasm *r, uint32_t n)
     s->ts_ns = r->pkt->ts_ns;
     s->len = n;
     s->block = block;
+    s->doubt = r->doubt;
     memcpy(s->data, pkt_data(r), n);
     r->held += block_size[block];
-    r->segs++;
     return s;
+}
+
+/* The next n bytes of the packet differ from what is held: kept until that was delivered. */
+static void keep_other(struct pf_reasm *r, uint32_t n)
+{
+    r->conflicts++;
+    bool room = r->other_segs < PF_REASM_OTHERS && r->other_held < PF_REASM_OTHER_BYTES;
+    struct pf_seg *s = room ? copy_out(r, n) : NULL;
+    if (s == NULL) {
+        r->forgotten++;
+        return;
+    }
+    struct pf_seg **last = &r->others;
+    while (*last != NULL) {
+        last = &(*last)->right;
+    }
+    s->right = NULL;
+    *last = s;
+    r->other_segs++;
+    r->other_held += block_size[s->block];
+}
+
+/* Skips the bytes of the packet that s has already. pkt_off lies in s. */
+static void skip_overlap(struct pf_reasm *r, const struct pf_seg *s)
+{
+    uint64_t n = seg_end(s) - r->pkt_off < r->left ? seg_end(s) - r->pkt_off : r->left;
+    if (memcmp(s->data + (r->pkt_off - s->off), pkt_data(r), n) != 0) {
+        keep_other(r, (uint32_t)n);
+    }
+    pkt_consume(r, n);
 }
 
 /* Stores what is left of the packet, around what is held. False: at a limit, the rest is left. */
@@ -376,7 +453,8 @@ static bool pop_packet(struct pf_reasm *r, struct pf_piece *piece)
                                .data = pkt_data(r),
                                .len = n,
                                .packet = r->pkt->number,
-                               .ts_ns = r->pkt->ts_ns};
+                               .ts_ns = r->pkt->ts_ns,
+                               .doubt = r->doubt};
     pkt_consume(r, n);
     r->next += n;
     return true;
@@ -396,8 +474,54 @@ static bool pop_held(struct pf_reasm *r, struct pf_piece *piece)
                                .data = s->data,
                                .len = s->len,
                                .packet = s->packet,
-                               .ts_ns = s->ts_ns};
+                               .ts_ns = s->ts_ns,
+                               .doubt = s->doubt};
     r->next += s->len;
+    r->lent = s;
+    return true;
+}
+
+static bool pop_old(struct pf_reasm *r, struct pf_piece *piece)
+{
+    if (r->old_len == 0) {
+        return false;
+    }
+    const uint8_t *data = pkt_data(r) - (r->pkt_off - r->old_off);
+    *piece = (struct pf_piece){.kind = PF_PIECE_OTHER,
+                               .off = r->old_off - r->origin,
+                               .data = data,
+                               .len = r->old_len,
+                               .packet = r->pkt->number,
+                               .ts_ns = r->pkt->ts_ns,
+                               .behind = r->next - r->old_off,
+                               .doubt = r->doubt};
+    r->old_len = 0;
+    return true;
+}
+
+/* A copy that waited and whose bytes were all delivered. */
+static bool pop_other(struct pf_reasm *r, struct pf_piece *piece)
+{
+    struct pf_seg **at = &r->others;
+    while (*at != NULL && (seg_end(*at) > r->next || (*at)->off < r->origin)) {
+        if ((*at)->off < r->origin) {
+            release(r, take_other(r, at));
+        } else {
+            at = &(*at)->right;
+        }
+    }
+    if (*at == NULL) {
+        return false;
+    }
+    struct pf_seg *s = take_other(r, at);
+    *piece = (struct pf_piece){.kind = PF_PIECE_OTHER,
+                               .off = s->off - r->origin,
+                               .data = s->data,
+                               .len = s->len,
+                               .packet = s->packet,
+                               .ts_ns = s->ts_ns,
+                               .behind = r->next - s->off,
+                               .doubt = s->doubt};
     r->lent = s;
     return true;
 }
@@ -453,7 +577,7 @@ bool pf_reasm_pop(struct pf_reasm *r, struct pf_piece *piece)
     if (!r->anchored && still_unanchored(r)) {
         return false;
     }
-    if (pop_packet(r, piece) || pop_held(r, piece)) {
+    if (pop_old(r, piece) || pop_other(r, piece) || pop_packet(r, piece) || pop_held(r, piece)) {
         return true;
     }
     if (r->flushing) {

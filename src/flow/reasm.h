@@ -15,6 +15,11 @@
  * nearest to next (+-2^31); so nothing is converted and a stream may be longer than 4 GiB. Held
  * segments never overlap each other: of two copies of a byte the first one stays.
  *
+ * Which of two differing copies is true is not known here. The first one is delivered as DATA; each
+ * other one follows as OTHER once all of its bytes were delivered: the copy of a held segment when
+ * it differs, and whatever comes again of the last PF_REASM_RECENT bytes delivered, which only the
+ * receiver of the pieces can compare. Both lie behind the last gap.
+ *
  * After each push, pop until it returns false: bytes that are in order come out in place, without
  * being copied, and only then is the rest of the packet stored.
  *
@@ -47,6 +52,9 @@ enum {
     PF_REASM_HOLD_SEGS = 32,
     PF_REASM_HOLD_BYTES = 64 * 1024,
     PF_REASM_WILD = 1 << 30,
+    PF_REASM_RECENT = 16 * 1024,         /* delivered bytes of which further copies are handed on */
+    PF_REASM_OTHERS = 64,                /* differing copies that wait for their place, at most */
+    PF_REASM_OTHER_BYTES = 128 * 1024,   /* their blocks */
     PF_REASM_MAX_HELD = 16 * 1024 * 1024 /* the default of max_held */
 };
 
@@ -60,7 +68,19 @@ struct pf_reasm_env {
 void pf_reasm_env_init(struct pf_reasm_env *env, struct pf_budget *budget, uint32_t max_held);
 void pf_reasm_env_fini(struct pf_reasm_env *env);
 
-enum pf_piece_kind { PF_PIECE_DATA, PF_PIECE_GAP };
+enum pf_piece_kind {
+    PF_PIECE_DATA,
+    PF_PIECE_GAP,
+    PF_PIECE_OTHER /* another copy of bytes that were delivered: may differ, may be the true one */
+};
+
+/* Why a copy is to be believed less than another: the higher the sum, the later it is tried. */
+enum {
+    PF_DOUBT_TIMESTAMP = 1, /* with a timestamp option where the others have none, or without */
+    PF_DOUBT_TTL = 2,       /* not the TTL of most packets of the direction */
+    PF_DOUBT_IP_SUM = 4,
+    PF_DOUBT_PROBE = 128 /* a single byte in front of the next: a keep-alive, no forgery */
+};
 
 struct pf_piece {
     enum pf_piece_kind kind;
@@ -69,30 +89,44 @@ struct pf_piece {
     uint64_t len;
     uint64_t packet; /* data: where it came; gap: the packet behind it, 0 at the end */
     int64_t ts_ns;   /* that packet's */
+    uint64_t behind; /* other: from its first byte to the first one not delivered; may be > len */
+    uint8_t doubt;   /* data and other: PF_DOUBT_* */
 };
 
 struct pf_seg;
 
-/* Read anchored, limited, conflicts, late_bytes, wild; the rest is private. */
+/* Read anchored, limited, conflicts, forgotten, late_bytes, wild; the rest is private. */
 struct pf_reasm {
     struct pf_reasm_env *env;
     struct pf_seg *root;      /* splay tree of what is held, by off */
     struct pf_seg *low;       /* its lowest */
     struct pf_seg *lent;      /* handed out by the last pop */
+    struct pf_seg *others;    /* differing copies of what is held, as they came */
     const struct pf_pkt *pkt; /* the last one pushed; read only while left > 0 */
     uint64_t pkt_off;         /* place of the first of its bytes that are left */
-    uint64_t next;            /* first place not delivered; before the anchor: a place nearby */
-    uint64_t origin;          /* place of stream offset 0 */
-    uint64_t end;             /* behind the highest byte known to exist: FIN, cut packets */
-    uint64_t gap_off;         /* the last hole given up */
-    uint64_t late_bytes;      /* bytes that came for it */
+    uint64_t old_off;    /* place of the first of its bytes that are to be handed on as OTHER */
+    uint64_t next;       /* first place not delivered; before the anchor: a place nearby */
+    uint64_t origin;     /* place of stream offset 0 */
+    uint64_t end;        /* behind the highest byte known to exist: FIN, cut packets */
+    uint64_t gap_off;    /* the last hole given up */
+    uint64_t late_bytes; /* bytes that came for it */
     uint32_t gap_len;
-    uint32_t left;      /* bytes of pkt not dealt with */
-    uint32_t held;      /* bytes of blocks */
-    uint32_t segs;      /* blocks */
-    uint32_t conflicts; /* overlaps whose bytes differ, while both copies were there */
+    uint32_t left;       /* bytes of pkt not dealt with */
+    uint32_t held;       /* bytes of blocks */
+    uint32_t segs;       /* blocks */
+    uint32_t other_held; /* bytes of the blocks of others */
+    uint32_t other_segs;
+    uint32_t old_len;   /* bytes of pkt that were delivered before, from old_off on */
+    uint32_t conflicts; /* overlaps with held bytes that differ */
+    uint32_t forgotten; /* of these, copies that were not kept, at a limit */
     uint32_t wild;      /* segments too far ahead */
     uint32_t wild_seq;  /* where the last of them ended */
+    uint8_t
+        ttl; /* of most packets, as far as one counter tells; and whether they have the option */
+    uint8_t ttl_votes;
+    uint8_t tsopt;
+    uint8_t tsopt_votes;
+    uint8_t doubt; /* of pkt */
     bool started;
     bool anchored;
     bool flushing;

@@ -196,6 +196,20 @@ static enum pf_dir dir_of(const struct pf_tls_flow *t, int side)
     return side == t->client ? PF_C2S : PF_S2C;
 }
 
+static enum pf_status feed_piece(struct pf_conn *conn, enum pf_dir dir, const struct pf_piece *p)
+{
+    struct pf_span data = {p->data, (size_t)p->len};
+    switch (p->kind) {
+    case PF_PIECE_DATA:
+        return pf_conn_feed(conn, dir, data, p->packet, p->ts_ns);
+    case PF_PIECE_GAP:
+        return pf_conn_gap(conn, dir, p->len, p->packet);
+    case PF_PIECE_OTHER:
+        break;
+    }
+    return PF_OK;
+}
+
 /* What has come into order on one side. */
 static enum pf_status pump(struct pf_tls_flow_env *env, struct pf_tls_flow *t, int side)
 {
@@ -203,10 +217,7 @@ static enum pf_status pump(struct pf_tls_flow_env *env, struct pf_tls_flow *t, i
     enum pf_dir dir = dir_of(t, side);
     enum pf_status st = PF_OK;
     while (pf_reasm_pop(&t->reasm[side], &p) && st == PF_OK) {
-        st = p.kind == PF_PIECE_GAP
-                 ? pf_conn_gap(t->conn, dir, p.len, p.packet)
-                 : pf_conn_feed(t->conn, dir, (struct pf_span){p.data, (size_t)p.len}, p.packet,
-                                p.ts_ns);
+        st = feed_piece(t->conn, dir, &p);
         if (st == PF_OK) {
             st = drive(env, t);
         }

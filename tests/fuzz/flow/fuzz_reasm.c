@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * src/flow/reasm.c against a model that cannot be wrong: an array of bytes and, for each, who wrote
- * it first. Targets pf_reasm_anchor, _push, _pop, _flush, _peek_lowest.
+ * it first; and of every byte that came again and differed it must hand that copy on. Targets
+ * pf_reasm_anchor, _push, _pop, _flush, _peek_lowest.
  *
  * The first byte chooses limits and ISN; each operation is 5 bytes: kind, offset (2), length, salt.
  */
@@ -18,8 +19,10 @@ struct model {
     uint64_t next; /* stream offset not delivered yet */
     uint64_t end;  /* behind the highest byte pushed */
     bool anchored;
-    bool limits;   /* tight: gaps may come before the flush */
-    uint32_t late; /* upper bound of late bytes */
+    bool limits;        /* tight: gaps may come before the flush */
+    uint32_t late;      /* upper bound of late bytes */
+    uint64_t differ;    /* bytes pushed that differ from the first copy and are to be handed on */
+    uint64_t handed_on; /* such bytes in pieces that came out */
 };
 
 struct op {
@@ -62,11 +65,25 @@ static void check_gap(struct model *m, const struct pf_piece *p, bool flushed)
     m->late += (uint32_t)p->len;
 }
 
+static void check_other(struct model *m, const struct pf_piece *p)
+{
+    check(p->data != NULL && p->packet > 0 && p->len > 0);
+    check(p->off + p->behind == m->next && p->len <= p->behind);
+    for (uint64_t i = 0; i < p->len; i++) {
+        check(m->have[BEFORE + p->off + i] != 0);
+        m->handed_on += m->byte[BEFORE + p->off + i] != p->data[i] ? 1 : 0;
+    }
+}
+
 static void drain(struct pf_reasm *r, struct model *m, bool flushed)
 {
     struct pf_piece p;
     while (pf_reasm_pop(r, &p)) {
         check(r->anchored);
+        if (p.kind == PF_PIECE_OTHER) {
+            check_other(m, &p);
+            continue;
+        }
         check(p.off == m->next && p.len > 0);
         check(BEFORE + p.off + p.len <= SPAN);
         if (p.kind == PF_PIECE_DATA) {
@@ -88,6 +105,8 @@ static void model_push(struct model *m, const struct pf_pkt *pkt, int32_t off)
         if ((!m->anchored || at >= (int32_t)m->next) && m->have[BEFORE + at] == 0) {
             m->have[BEFORE + at] = 1;
             m->byte[BEFORE + at] = pkt->data[i];
+        } else if (at >= 0 && m->byte[BEFORE + at] != pkt->data[i]) {
+            m->differ++;
         }
     }
 }
@@ -160,6 +179,8 @@ static void run(struct pf_reasm *r, struct model *m, struct pf_cur *c, uint32_t 
     pf_reasm_flush(r);
     drain(r, m, true);
     check(r->root == NULL && r->low == NULL);
+    check(m->handed_on <= m->differ);
+    check(m->handed_on == m->differ || m->limits || r->forgotten > 0);
     for (uint32_t i = BEFORE + (uint32_t)m->next; i < SPAN; i++) {
         check(m->have[i] == 0); /* everything came out */
     }
