@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * What:    what threads tell each other while they run: how far each worker is, whether to stop,
- * and how much was done. Owns:    a cache line per worker. Threads: each worker writes its own
- * line; everybody reads. Errors:  PF_ERR_NOMEM at birth. Limits:  -
+ *          and how much was done.
+ * Owns:    a cache line per worker.
+ * Threads: each worker writes its own line; everybody reads.
+ * Errors:  PF_ERR_NOMEM at birth.
+ * Limits:  -
  *
  * A worker's position is a packet number: it has worked through all packets of its flows up to it.
  * A flow that waits for a session is parked. Its wait is over, and its answer final, when every

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * What:    the reader thread's work: captures -> packets -> the lane of the worker that owns the
- * flow. Owns:    the decoder (fragments), the open batches. Threads: one; the board's stop flag
- * ends it early. Errors:  run-scoped ones only (PF_ERR_NOMEM); what is wrong with a capture is in
- * its source. Limits:  -
+ *          flow.
+ * Owns:    the decoder (fragments), the open batches.
+ * Threads: one; the board's stop flag ends it early.
+ * Errors:  run-scoped ones only (PF_ERR_NOMEM); what is wrong with a capture is in its source.
+ * Limits:  -
  */
 #ifndef PF_RUN_READER_H
 #define PF_RUN_READER_H
