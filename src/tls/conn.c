@@ -105,8 +105,7 @@ enum pf_status pf_conn_gap(struct pf_conn *c, enum pf_dir dir, uint64_t lost, ui
 
 void pf_conn_finish(struct pf_conn *c)
 {
-    c->final = true;
-    c->flush = true;
+    c->finishing = true;
 }
 
 void pf_conn_give_up(struct pf_conn *c)
@@ -187,10 +186,10 @@ static enum pf_status half_advance(struct pf_conn *c, enum pf_dir dir, struct pf
     }
 }
 
-enum pf_status pf_conn_next(struct pf_conn *c, struct pf_work *work)
+/* Both directions, until neither can go on. */
+static enum pf_status advance(struct pf_conn *c, struct pf_work *work)
 {
-    bool moved = !c->waiting;
-    work->kind = PF_WORK_NONE;
+    bool moved = true;
     while (moved) {
         moved = false;
         for (int d = 0; d < 2; d++) {
@@ -200,10 +199,26 @@ enum pf_status pf_conn_next(struct pf_conn *c, struct pf_work *work)
             }
         }
     }
-    if (!c->final) {
+    return PF_AGAIN;
+}
+
+enum pf_status pf_conn_next(struct pf_conn *c, struct pf_work *work)
+{
+    work->kind = PF_WORK_NONE;
+    if (c->waiting) {
+        return PF_AGAIN;
+    }
+    enum pf_status st = advance(c, work);
+    if (st == PF_AGAIN && c->finishing && !c->final) {
+        /* Only now: what was fed is read the same way whether it had to wait or not. */
+        c->final = true;
+        c->flush = true;
+        st = advance(c, work);
+    }
+    if (st == PF_AGAIN && !c->final) {
         c->flush = false;
     }
-    return PF_AGAIN;
+    return st;
 }
 
 enum pf_status pf_conn_run_done(struct pf_conn *c, const struct pf_work *work,
@@ -247,6 +262,11 @@ enum pf_status pf_conn_session_answer(struct pf_conn *c, bool last)
 bool pf_conn_is_waiting(const struct pf_conn *c)
 {
     return c->waiting;
+}
+
+bool pf_conn_is_locked(const struct pf_conn *c)
+{
+    return c->locked;
 }
 
 bool pf_conn_is_dead(const struct pf_conn *c)

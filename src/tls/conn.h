@@ -146,6 +146,9 @@ bool pf_conn_is_waiting(const struct pf_conn *c);
 /* True once nothing that is fed could still be opened: the caller may stop feeding. */
 bool pf_conn_is_dead(const struct pf_conn *c);
 
+/* True once there is no secret that would open what comes. */
+bool pf_conn_is_locked(const struct pf_conn *c);
+
 struct pf_conn_dir_report {
     uint64_t missing_records; /* UINT64_MAX: not known */
     uint64_t missing_bytes;

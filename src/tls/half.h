@@ -92,7 +92,8 @@ struct pf_conn {
     struct pf_half half[2];
     struct pf_handshake hs[2]; /* handshake n is hs[n & 1] */
     uint32_t hs_count;         /* handshakes begun */
-    bool final;
+    bool finishing; /* no more bytes will come */
+    bool final;     /* and all that did come was read: what waits for a fact stops waiting */
     bool flush;
     bool waiting;    /* a session was asked for and is not there yet */
     bool locked;     /* no secret: nothing will be opened */
