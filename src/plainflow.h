@@ -154,6 +154,7 @@ struct pf_flow {
         uint64_t bytes;
         uint64_t missing_records; /* or PF_COUNT_UNKNOWN */
         uint64_t missing_bytes;   /* or PF_COUNT_UNKNOWN */
+        uint64_t clear_bytes;     /* kept from before TLS began */
     } dir[2];                     /* PF_SIDE_C2S, PF_SIDE_S2C */
     const char *json;             /* the line of flows.jsonl, without its end */
     size_t json_len;
@@ -164,6 +165,7 @@ struct pf_flow {
 struct pf_piece {
     enum pf_side side;
     bool gap;
+    bool clear;      /* never encrypted, from before TLS began; only when asked for */
     uint8_t type;    /* TLS content type */
     uint64_t offset; /* in the direction's plaintext */
     const uint8_t *data;
@@ -196,6 +198,9 @@ PF_MUST_USE enum pf_status pf_result_read(struct pf_result *r, uint64_t number, 
  */
 PF_MUST_USE enum pf_status pf_plain_open(struct pf_result *r, uint64_t number, enum pf_side side,
                                          struct pf_plain **out, struct pf_error *err);
+/* Before the first pf_plain_next: what was captured in the clear before TLS began is wanted, too.
+ */
+void pf_plain_want_clear(struct pf_plain *p);
 PF_MUST_USE enum pf_status pf_plain_next(struct pf_plain *p, struct pf_piece *out,
                                          struct pf_error *err);
 void pf_plain_close(struct pf_plain *p);

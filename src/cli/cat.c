@@ -5,10 +5,11 @@
 #include <string.h>
 
 static const char help[] =
-    "plainflow cat DIR FLOW [--c2s | --s2c]\n\n"
+    "plainflow cat DIR FLOW [--c2s | --s2c] [--clear]\n\n"
     "One flow's plaintext on standard output: both directions in the order of the capture, or\n\n"
     "  --c2s   what the client sent\n"
-    "  --s2c   what the server sent\n";
+    "  --s2c   what the server sent\n"
+    "  --clear also what was sent in the clear before TLS began (STARTTLS, proxies)\n";
 
 /* Nothing to write is worth a word: why, and what to do. */
 static int say_locked(const struct pf_flow *f)
@@ -32,7 +33,12 @@ static int copy(struct pf_plain *p)
     return st < 0 ? pf_cli_read_failed(&err) : PF_EXIT_OK;
 }
 
-static int cat(const char *dir, uint64_t number, enum pf_side side)
+static bool has_clear(const struct pf_flow *f)
+{
+    return f->dir[0].clear_bytes + f->dir[1].clear_bytes > 0;
+}
+
+static int cat(const char *dir, uint64_t number, enum pf_side side, bool clear)
 {
     struct pf_error err = {.status = PF_OK};
     struct pf_result *r = NULL;
@@ -47,11 +53,14 @@ static int cat(const char *dir, uint64_t number, enum pf_side side)
         status = pf_cli_no_flow(r, dir, number);
     } else if (st != PF_OK) {
         status = pf_cli_read_failed(&err);
-    } else if (strcmp(f.status, "locked") == 0) {
+    } else if (strcmp(f.status, "locked") == 0 && !(clear && has_clear(&f))) {
         status = say_locked(&f);
     } else if (pf_plain_open(r, number, side, &p, &err) != PF_OK) {
         status = pf_cli_read_failed(&err);
     } else {
+        if (clear) {
+            pf_plain_want_clear(p);
+        }
         status = pf_cli_end_output(copy(p));
     }
     pf_plain_close(p);
@@ -63,9 +72,11 @@ int pf_cli_cat(int argc, char **argv)
 {
     static const struct option longs[] = {{"c2s", no_argument, NULL, 'c'},
                                           {"s2c", no_argument, NULL, 's'},
+                                          {"clear", no_argument, NULL, 'C'},
                                           {"help", no_argument, NULL, 'h'},
                                           {NULL, 0, NULL, 0}};
     enum pf_side side = PF_SIDE_BOTH;
+    bool clear = false;
     int c;
     while ((c = pf_option_next(argc, argv, ":h", longs)) != -1) {
         if (c == '?') {
@@ -74,6 +85,10 @@ int pf_cli_cat(int argc, char **argv)
         if (c == 'h') {
             (void)fputs(help, stdout);
             return pf_cli_end_output(PF_EXIT_OK);
+        }
+        if (c == 'C') {
+            clear = true;
+            continue;
         }
         enum pf_side asked = c == 'c' ? PF_SIDE_C2S : PF_SIDE_S2C;
         if (side != PF_SIDE_BOTH && side != asked) {
@@ -88,5 +103,5 @@ int pf_cli_cat(int argc, char **argv)
     if (!pf_cli_flow_number(argv[optind + 1], &number)) {
         return PF_EXIT_USAGE;
     }
-    return cat(argv[optind], number, side);
+    return cat(argv[optind], number, side, clear);
 }

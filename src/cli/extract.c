@@ -12,11 +12,12 @@
 enum { NAME = 32 };
 
 static const char help[] =
-    "plainflow extract DIR -o OUT [--force] [FLOW...]\n\n"
+    "plainflow extract DIR -o OUT [--force] [--clear] [FLOW...]\n\n"
     "The plaintext of every flow (or of those named) as files of raw bytes: OUT/000001.c2s is\n"
     "what the client of flow 1 sent, OUT/000001.s2c what the server sent.\n\n"
     "  -o, --output OUT   where the files go; made if it is not there\n"
-    "      --force        replace files that are there\n";
+    "      --force        replace files that are there\n"
+    "      --clear        also what was sent in the clear before TLS began (STARTTLS, proxies)\n";
 
 struct job {
     struct pf_result *result;
@@ -24,6 +25,7 @@ struct job {
     const char *out;
     int out_fd;
     bool force;
+    bool clear;
     char **flows; /* as given; none: all */
     size_t flow_count;
     uint64_t written;
@@ -78,6 +80,9 @@ static int extract_side(struct job *j, uint64_t flow, enum pf_side side)
         return pf_cli_read_failed(&err);
     }
     int status;
+    if (j->clear) {
+        pf_plain_want_clear(p);
+    }
     FILE *f = make_file(j, name);
     if (f == NULL) {
         status = write_failed(j, name);
@@ -102,7 +107,8 @@ static int extract_flow(struct job *j, uint64_t number)
     if (st != PF_OK) {
         return st == PF_END ? pf_cli_no_flow(j->result, j->dir, number) : pf_cli_read_failed(&err);
     }
-    if (strcmp(f.status, "locked") == 0) {
+    bool clear = j->clear && f.dir[0].clear_bytes + f.dir[1].clear_bytes > 0;
+    if (strcmp(f.status, "locked") == 0 && !clear) {
         j->locked++;
         if (j->flow_count > 0) {
             pf_cli_say("flow %" PRIu64 " is locked: %s", number, f.reason != NULL ? f.reason : "-");
@@ -180,6 +186,7 @@ int pf_cli_extract(int argc, char **argv)
 {
     static const struct option longs[] = {{"output", required_argument, NULL, 'o'},
                                           {"force", no_argument, NULL, 'F'},
+                                          {"clear", no_argument, NULL, 'C'},
                                           {"help", no_argument, NULL, 'h'},
                                           {NULL, 0, NULL, 0}};
     struct job j = {.out_fd = -1};
@@ -194,6 +201,8 @@ int pf_cli_extract(int argc, char **argv)
         }
         if (c == 'o') {
             j.out = optarg;
+        } else if (c == 'C') {
+            j.clear = true;
         } else {
             j.force = true;
         }

@@ -17,8 +17,9 @@ static const struct command commands[] = {
     {"handshakes", pf_cli_handshakes, "[OPTIONS] CAPTURE...",
      "what connections negotiated and what would open them; needs no key"},
     {"list", pf_cli_list, "DIR [--json]", "the flows of a result"},
-    {"cat", pf_cli_cat, "DIR FLOW [--c2s | --s2c]", "one flow's plaintext to standard output"},
-    {"extract", pf_cli_extract, "DIR -o OUT [FLOW...]", "each flow's plaintext as files"},
+    {"cat", pf_cli_cat, "DIR FLOW [--c2s | --s2c] [--clear]",
+     "one flow's plaintext to standard output"},
+    {"extract", pf_cli_extract, "DIR -o OUT [--clear] [FLOW...]", "each flow's plaintext as files"},
     {"verify", pf_cli_verify, "DIR", "check a result against its manifest"},
 };
 
@@ -26,7 +27,7 @@ static void usage(FILE *f)
 {
     (void)fprintf(f, "Decrypts TLS captures in bulk.\n\n");
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-        (void)fprintf(f, "  plainflow %-10s %-28s %s\n", commands[i].name, commands[i].usage,
+        (void)fprintf(f, "  plainflow %-10s %-36s %s\n", commands[i].name, commands[i].usage,
                       commands[i].text);
     }
     (void)fprintf(f, "\n  plainflow COMMAND --help     what its options mean\n"

@@ -92,6 +92,7 @@ enum pf_status pf_result_flow(struct pf_result *r, uint64_t number, struct pf_fl
         out->dir[d].bytes = f.dir[d].bytes;
         out->dir[d].missing_records = f.dir[d].missing_records;
         out->dir[d].missing_bytes = f.dir[d].missing_bytes;
+        out->dir[d].clear_bytes = f.dir[d].clear_bytes;
     }
     return PF_OK;
 }
@@ -163,6 +164,11 @@ enum pf_status pf_plain_open(struct pf_result *r, uint64_t number, enum pf_side 
     return PF_OK;
 }
 
+void pf_plain_want_clear(struct pf_plain *p)
+{
+    pf_records_want_clear(p->records);
+}
+
 enum pf_status pf_plain_next(struct pf_plain *p, struct pf_piece *out, struct pf_error *err)
 {
     struct pf_records_item item;
@@ -177,6 +183,7 @@ enum pf_status pf_plain_next(struct pf_plain *p, struct pf_piece *out, struct pf
         out->lost_records = item.gap.records;
         out->lost_bytes = item.gap.bytes;
     } else {
+        out->clear = item.is_clear;
         out->type = item.record.type;
         out->data = item.plain.ptr;
         out->len = item.plain.len;

@@ -322,7 +322,7 @@ enum pf_status pf_chain_next(struct pf_chain *c, const struct pf_index_entry **o
     struct pf_index_entry *e = &c->entry;
     uint64_t back = c->next == 0 ? 0 : pos - c->entries[c->next - 1];
     if (!pf_index_parse(body, e) || e->dir != c->dir || e->back != back || e->offset != c->offset ||
-        (e->kind == PF_INDEX_CHUNK && !chunk_fits(c, e))) {
+        (e->kind != PF_INDEX_GAP && !chunk_fits(c, e))) {
         *e = (struct pf_index_entry){.kind = PF_INDEX_GAP};
         return fail(c, PF_ERR_MALFORMED, "damaged: an entry does not fit the ones before", err);
     }
@@ -337,8 +337,8 @@ enum pf_status pf_chain_next(struct pf_chain *c, const struct pf_index_entry **o
 enum pf_status pf_chain_plain(struct pf_chain *c, struct pf_span *out, struct pf_error *err)
 {
     const struct pf_index_entry *e = &c->entry;
-    size_t packed_len = e->kind == PF_INDEX_CHUNK ? e->chunk.packed_len : 0;
-    size_t plain_len = e->kind == PF_INDEX_CHUNK ? e->chunk.plain_len : 0;
+    size_t packed_len = e->kind != PF_INDEX_GAP ? e->chunk.packed_len : 0;
+    size_t plain_len = e->kind != PF_INDEX_GAP ? e->chunk.plain_len : 0;
     *out = (struct pf_span){.ptr = c->plain.ptr, .len = 0};
     if (plain_len == 0) {
         return PF_OK;

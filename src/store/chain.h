@@ -50,7 +50,8 @@ PF_MUST_USE enum pf_status pf_chain_start_files(struct pf_chain *c, struct pf_ch
 PF_MUST_USE enum pf_status pf_chain_next(struct pf_chain *c, const struct pf_index_entry **out,
                                          struct pf_error *err);
 
-/* The plaintext of the chunk that pf_chain_next gave; borrowed until the next pf_chain_plain. */
+/* The plaintext (or, of PF_INDEX_CLEAR, the clear bytes) of the chunk that pf_chain_next gave;
+ * borrowed until the next pf_chain_plain. */
 PF_MUST_USE enum pf_status pf_chain_plain(struct pf_chain *c, struct pf_span *out,
                                           struct pf_error *err);
 

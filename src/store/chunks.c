@@ -99,33 +99,47 @@ static enum pf_status append_entry(struct pf_chunks *c, struct pf_flow_ref *ref,
     return st;
 }
 
-enum pf_status pf_chunks_append(struct pf_chunks *c, struct pf_flow_ref *ref, enum pf_dir dir,
-                                struct pf_span packed, size_t plain_len,
-                                const struct pf_record_entry *records, size_t n,
-                                struct pf_error *err)
+static enum pf_status append(struct pf_chunks *c, struct pf_flow_ref *ref, struct pf_index_entry *e,
+                             struct pf_span packed, size_t plain_len,
+                             const struct pf_record_entry *records, size_t n, struct pf_error *err)
 {
     if (plain_len > PF_CHUNK_MAX || n > PF_CHUNK_RECORDS ||
         packed.len > PF_CHUNK_MAX + PF_PACK_OVERHEAD || !adds_up(plain_len, records, n)) {
         return pf_error_set(err, PF_ERR_INTERNAL, "a chunk does not add up");
     }
+    e->chunk.plain_len = (uint32_t)plain_len;
+    e->chunk.packed_len = plain_len == 0 ? 0 : (uint32_t)packed.len;
+    e->chunk.pos = c->data.size;
+    e->chunk.records = (uint32_t)n;
     if (n == 0) {
         return PF_OK;
     }
-    struct pf_index_entry e = {.kind = PF_INDEX_CHUNK, .dir = dir, .offset = ref->dir[dir].bytes};
-    e.chunk.plain_len = (uint32_t)plain_len;
-    e.chunk.packed_len = plain_len == 0 ? 0 : (uint32_t)packed.len;
-    e.chunk.pos = c->data.size;
-    e.chunk.records = (uint32_t)n;
     /* Data first: an index entry never points at bytes that were not accepted. */
-    enum pf_status st = pf_file_append(&c->data, packed.ptr, e.chunk.packed_len, err);
-    if (st == PF_OK) {
-        st = append_entry(c, ref, &e, records, err);
-    }
+    enum pf_status st = pf_file_append(&c->data, packed.ptr, e->chunk.packed_len, err);
+    return st == PF_OK ? append_entry(c, ref, e, records, err) : st;
+}
+
+enum pf_status pf_chunks_append(struct pf_chunks *c, struct pf_flow_ref *ref, enum pf_dir dir,
+                                struct pf_span packed, size_t plain_len,
+                                const struct pf_record_entry *records, size_t n,
+                                struct pf_error *err)
+{
+    struct pf_index_entry e = {.kind = PF_INDEX_CHUNK, .dir = dir, .offset = ref->dir[dir].bytes};
+    enum pf_status st = append(c, ref, &e, packed, plain_len, records, n, err);
     if (st == PF_OK) {
         ref->dir[dir].bytes += plain_len;
         ref->dir[dir].records += n;
     }
     return st;
+}
+
+enum pf_status pf_chunks_clear(struct pf_chunks *c, struct pf_flow_ref *ref, enum pf_dir dir,
+                               struct pf_span packed, size_t plain_len,
+                               const struct pf_record_entry *records, size_t n,
+                               struct pf_error *err)
+{
+    struct pf_index_entry e = {.kind = PF_INDEX_CLEAR, .dir = dir, .offset = ref->dir[dir].bytes};
+    return append(c, ref, &e, packed, plain_len, records, n, err);
 }
 
 enum pf_status pf_chunks_gap(struct pf_chunks *c, struct pf_flow_ref *ref, enum pf_dir dir,

@@ -69,6 +69,13 @@ PF_MUST_USE enum pf_status pf_chunks_append(struct pf_chunks *c, struct pf_flow_
                                             size_t plain_len, const struct pf_record_entry *records,
                                             size_t n, struct pf_error *err);
 
+/* As pf_chunks_append for bytes that were never encrypted: they take no place in the direction's
+ * plaintext and are not counted in ref. */
+PF_MUST_USE enum pf_status pf_chunks_clear(struct pf_chunks *c, struct pf_flow_ref *ref,
+                                           enum pf_dir dir, struct pf_span packed, size_t plain_len,
+                                           const struct pf_record_entry *records, size_t n,
+                                           struct pf_error *err);
+
 /* Notes a gap at the direction's present offset (chunks before it must have been appended). */
 PF_MUST_USE enum pf_status pf_chunks_gap(struct pf_chunks *c, struct pf_flow_ref *ref,
                                          enum pf_dir dir, const struct pf_gap_entry *gap,

@@ -46,6 +46,7 @@ struct pf_flow_dir_info {
     const struct pf_flow_gap *gaps;
     size_t gap_count;
     const uint8_t *sha256; /* of the direction's plaintext, or NULL */
+    uint64_t clear_bytes;  /* kept from before TLS began */
 };
 
 /*
@@ -64,6 +65,7 @@ struct pf_flow_info {
     const char *cipher;  /* IANA name */
     struct pf_span server_name;
     struct pf_span next_protocol;
+    const char *starttls;         /* "smtp": what TLS began behind; NULL: not in the line */
     const uint8_t *client_random; /* 32 bytes */
     const uint8_t *server_random; /* 32 bytes */
     struct pf_span session_id;

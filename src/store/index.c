@@ -162,7 +162,7 @@ size_t pf_index_write(uint8_t *dst, const struct pf_index_entry *e,
     uint8_t *p = put_u8(body, (unsigned)e->kind | (e->dir == PF_S2C ? KIND_S2C : 0));
     p = put_varint(p, e->back);
     p = put_varint(p, e->offset);
-    if (e->kind == PF_INDEX_CHUNK) {
+    if (e->kind != PF_INDEX_GAP) {
         p = put_varint(p, e->chunk.plain_len);
         p = put_varint(p, e->chunk.pos);
         p = put_varint(p, e->chunk.packed_len);
@@ -196,7 +196,7 @@ static bool get_kind(struct pf_cur *c, enum pf_index_kind *kind, enum pf_dir *di
     *dir = (v & KIND_S2C) != 0 ? PF_S2C : PF_C2S;
     v = (uint8_t)(v & ~(unsigned)KIND_S2C);
     *kind = (enum pf_index_kind)v;
-    return v == PF_INDEX_CHUNK || v == PF_INDEX_GAP;
+    return v == PF_INDEX_CHUNK || v == PF_INDEX_GAP || v == PF_INDEX_CLEAR;
 }
 
 static bool get_front(struct pf_cur *c, struct pf_index_front *f)
@@ -250,8 +250,7 @@ bool pf_index_parse(struct pf_span body, struct pf_index_entry *out)
     out->dir = front.dir;
     out->back = front.back;
     out->offset = front.offset;
-    return out->kind == PF_INDEX_CHUNK ? parse_chunk(&c, out)
-                                       : parse_gap(&c, out->offset, &out->gap);
+    return out->kind == PF_INDEX_GAP ? parse_gap(&c, out->offset, &out->gap) : parse_chunk(&c, out);
 }
 
 bool pf_index_record(struct pf_cur *bytes, bool first, const struct pf_record_entry *before,

@@ -11,11 +11,11 @@
  *
  *     file   := "pfindex1" u8 codec (0 raw, 1 LZ4) u8[7] zero, then entries
  *     entry  := u32 body length, u32 check (FNV-1a, 32 bits, of the body), body
- *     body   := u8 kind (1 chunk, 2 gap; + 16 for server to client)
+ *     body   := u8 kind (1 chunk, 2 gap, 3 clear; + 16 for server to client)
  *               varint back     distance to the entry before it of the same flow and direction,
  *                               from start to start; 0 if it is the first
  *               varint offset   in the direction's plaintext
- *               chunk | gap
+ *               chunk | gap | clear
  *     chunk  := varint plaintext length, varint position in the data file, varint length there,
  *               varint number of records, then records
  *     record := varint length, u8 TLS content type, zigzag packet, zigzag time (ns since 1970),
@@ -24,6 +24,8 @@
  *               (the first: to 0)
  *     gap    := varint records lost + 1, varint plaintext bytes lost + 1 (0: not known),
  *               varint ciphertext bytes lost, varint packet before, varint packet after (0: none)
+ *     clear  := as chunk: bytes that were never encrypted, from before TLS began. They take no
+ * place in the direction's plaintext; their records have content type 0
  *
  * data/flows.idx: one row of 64 bytes per flow, row N - 1 for flow N.
  *
@@ -56,14 +58,14 @@ enum {
     PF_FLOWS_ROW = 64
 };
 
-enum pf_index_kind { PF_INDEX_CHUNK = 1, PF_INDEX_GAP = 2 };
+enum pf_index_kind { PF_INDEX_CHUNK = 1, PF_INDEX_GAP = 2, PF_INDEX_CLEAR = 3 };
 
 struct pf_index_entry {
     enum pf_index_kind kind;
     enum pf_dir dir;
     uint64_t back;
     uint64_t offset;
-    struct {
+    struct { /* of PF_INDEX_CHUNK and PF_INDEX_CLEAR */
         uint32_t plain_len;
         uint32_t packed_len;
         uint64_t pos; /* in the data file */

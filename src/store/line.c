@@ -93,6 +93,9 @@ static void set_handshake(struct row *r, const struct pf_flow_info *info)
     set_own_text(r, "cipher", info->cipher);
     set_text(r, "server_name", info->server_name);
     set_text(r, "next_protocol", info->next_protocol);
+    if (info->starttls != NULL) {
+        set_string(r, "starttls", info->starttls);
+    }
     set_hex(r, "client_random", info->client_random, 32);
     set_hex(r, "server_random", info->server_random, 32);
     set_hex(r, "session_id", info->session_id.ptr, info->session_id.len);
@@ -143,6 +146,9 @@ static void set_direction(struct row *parent, const struct pf_flow_info *info,
     set_number(&r, "missing_records", d->missing_records);
     set_number(&r, "missing_bytes", d->missing_bytes);
     set_gaps(&r, d);
+    if (d->clear_bytes > 0) {
+        set_number(&r, "clear_bytes", d->clear_bytes);
+    }
     if (d->sha256 != NULL) {
         set_hex(&r, "sha256", d->sha256, 32);
     }

@@ -13,6 +13,8 @@ struct lane {
     struct pf_cur plain;   /* their plaintext */
     uint32_t left;
     bool first;
+    bool want_clear;
+    bool clear; /* so is the chunk */
     uint64_t offset;
 };
 
@@ -77,6 +79,7 @@ static enum pf_status take_record(struct lane *lane, struct pf_error *err)
         return pf_error_set(err, PF_ERR_INTERNAL, "a chunk was not checked");
     }
     h->offset = lane->offset;
+    h->is_clear = lane->clear;
     lane->offset += h->record.len;
     lane->first = false;
     lane->left--;
@@ -96,6 +99,9 @@ static enum pf_status take_entry(struct lane *lane, struct pf_error *err)
         take_gap(lane, e);
         return PF_OK;
     }
+    if (e->kind == PF_INDEX_CLEAR && !lane->want_clear) {
+        return PF_OK;
+    }
     struct pf_span plain;
     st = pf_chain_plain(lane->chain, &plain, err);
     if (st != PF_OK) {
@@ -107,6 +113,7 @@ static enum pf_status take_entry(struct lane *lane, struct pf_error *err)
     lane->left = e->chunk.records;
     lane->first = true;
     lane->offset = e->offset;
+    lane->clear = e->kind == PF_INDEX_CLEAR;
     return PF_OK;
 }
 
@@ -117,6 +124,12 @@ static enum pf_status fill(struct lane *lane, struct pf_error *err)
         st = lane->left > 0 ? take_record(lane, err) : take_entry(lane, err);
     }
     return st;
+}
+
+void pf_records_want_clear(struct pf_records *r)
+{
+    r->lanes[0].want_clear = true;
+    r->lanes[1].want_clear = true;
 }
 
 static uint64_t packet_of(const struct lane *lane)

@@ -23,6 +23,7 @@ struct pf_records;
 struct pf_records_item {
     enum pf_dir dir;
     bool is_gap;
+    bool is_clear;                 /* a record that was never encrypted; its offset means nothing */
     uint64_t offset;               /* in the direction's plaintext */
     struct pf_span plain;          /* of a record; borrowed until the next call */
     struct pf_record_entry record; /* of a record */
@@ -36,6 +37,9 @@ void pf_records_free(struct pf_records *r);
 PF_MUST_USE enum pf_status pf_records_start(struct pf_records *r, struct pf_stored *s,
                                             const struct pf_flows_row *row, const bool want[2],
                                             struct pf_error *err);
+
+/* Also what was captured in the clear before TLS began; after _start. Else it is passed over. */
+void pf_records_want_clear(struct pf_records *r);
 
 /*
  * The next record or gap. Of two directions the one whose packet number is lower comes first, then

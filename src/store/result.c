@@ -284,6 +284,8 @@ static void fill(struct pf_stored_flow *f, const json_t *o)
         f->dir[d].bytes = number_of(dir, "bytes");
         f->dir[d].missing_records = number_of(dir, "missing_records");
         f->dir[d].missing_bytes = number_of(dir, "missing_bytes");
+        uint64_t clear = number_of(dir, "clear_bytes");
+        f->dir[d].clear_bytes = clear != PF_UNKNOWN ? clear : 0;
         f->dir[d].sha256 = text(dir, "sha256");
     }
 }

@@ -68,6 +68,7 @@ struct pf_stored_flow {
         uint64_t bytes;
         uint64_t missing_records;
         uint64_t missing_bytes;
+        uint64_t clear_bytes; /* 0 where the line has none */
         const char *sha256;
     } dir[2];
 };

@@ -89,8 +89,14 @@ static void check_output(struct check *c, const json_t *o)
     (void)close(fd);
 }
 
+struct sums {
+    uint64_t bytes;
+    uint64_t records;
+    uint64_t clear;
+};
+
 /* Unpacks all of a direction; sums it up and hashes it if d is given. */
-static enum pf_status walk(struct check *c, uint64_t *bytes, uint64_t *records, struct pf_digest *d,
+static enum pf_status walk(struct check *c, struct sums *sum, struct pf_digest *d,
                            struct pf_error *err)
 {
     const struct pf_index_entry *e;
@@ -98,29 +104,35 @@ static enum pf_status walk(struct check *c, uint64_t *bytes, uint64_t *records, 
     while ((st = pf_chain_next(c->chain, &e, err)) == PF_OK) {
         struct pf_span plain;
         st = pf_chain_plain(c->chain, &plain, err);
-        if (st == PF_OK && d != NULL) {
+        bool clear = e->kind == PF_INDEX_CLEAR;
+        if (st == PF_OK && d != NULL && !clear) {
             st = pf_digest_update(d, plain.ptr, plain.len);
         }
         if (st != PF_OK) {
             return st;
         }
-        *bytes += plain.len;
-        *records += e->kind == PF_INDEX_CHUNK ? e->chunk.records : 0;
+        sum->bytes += clear ? 0 : plain.len;
+        sum->clear += clear ? plain.len : 0;
+        sum->records += e->kind == PF_INDEX_CHUNK ? e->chunk.records : 0;
     }
     return st == PF_END ? PF_OK : st;
 }
 
-static void compare(struct check *c, const struct pf_stored_flow *f, unsigned d, uint64_t bytes,
-                    uint64_t records, const struct pf_digest *digest)
+static void compare(struct check *c, const struct pf_stored_flow *f, unsigned d,
+                    const struct sums *sum, const struct pf_digest *digest)
 {
     const char *dir = d == PF_C2S ? "c2s" : "s2c";
-    if (bytes != f->dir[d].bytes || bytes != f->row.ref.dir[d].bytes) {
+    if (sum->bytes != f->dir[d].bytes || sum->bytes != f->row.ref.dir[d].bytes) {
         finding(c, "flow %" PRIu64 ": %s has %" PRIu64 " bytes, its line says %" PRIu64, f->flow,
-                dir, bytes, f->dir[d].bytes);
+                dir, sum->bytes, f->dir[d].bytes);
     }
-    if (records != f->dir[d].records || records != f->row.ref.dir[d].records) {
+    if (sum->records != f->dir[d].records || sum->records != f->row.ref.dir[d].records) {
         finding(c, "flow %" PRIu64 ": %s has %" PRIu64 " records, its line says %" PRIu64, f->flow,
-                dir, records, f->dir[d].records);
+                dir, sum->records, f->dir[d].records);
+    }
+    if (sum->clear != f->dir[d].clear_bytes) {
+        finding(c, "flow %" PRIu64 ": %s has %" PRIu64 " clear bytes, its line says %" PRIu64,
+                f->flow, dir, sum->clear, f->dir[d].clear_bytes);
     }
     uint8_t sha256[PF_SHA256_LEN];
     char hex[PF_TEXT_HEX];
@@ -140,16 +152,15 @@ static enum pf_status check_direction(struct check *c, const struct pf_stored_fl
     if (f->dir[d].sha256 != NULL && pf_digest_new(&digest) != PF_OK) {
         return PF_ERR_NOMEM;
     }
-    uint64_t bytes = 0;
-    uint64_t records = 0;
+    struct sums sum = {.bytes = 0};
     enum pf_status st = pf_stored_chain(c->stored, &f->row, (enum pf_dir)d, c->chain, &err);
     if (st == PF_OK) {
-        st = walk(c, &bytes, &records, digest, &err);
+        st = walk(c, &sum, digest, &err);
     }
     if (st == PF_OK) {
-        compare(c, f, d, bytes, records, digest);
-        c->bytes[d] += bytes;
-        c->records[d] += records;
+        compare(c, f, d, &sum, digest);
+        c->bytes[d] += sum.bytes;
+        c->records[d] += sum.records;
     } else if (st != PF_ERR_NOMEM) {
         finding(c, "flow %" PRIu64 ": %s", f->flow, err.text);
         st = PF_OK;

@@ -66,7 +66,7 @@ static void walk(struct pf_chain *c)
         offset += plain.len;
         struct pf_cur records = e->chunk.bytes;
         struct pf_record_entry r = {.packet = 0};
-        for (uint32_t i = 0; e->kind == PF_INDEX_CHUNK && i < e->chunk.records; i++) {
+        for (uint32_t i = 0; e->kind != PF_INDEX_GAP && i < e->chunk.records; i++) {
             if (!pf_index_record(&records, i == 0, &r, &r)) {
                 abort();
             }

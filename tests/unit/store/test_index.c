@@ -64,7 +64,7 @@ static void lengths_beyond_the_limits_are_refused(void **state)
     assert_false(pf_index_parse(body_of(pf_index_write(space, &e, NULL)), &out));
     e.chunk.packed_len = 0;
     assert_true(pf_index_parse(body_of(pf_index_write(space, &e, NULL)), &out));
-    space[PF_INDEX_ENTRY_HEADER] = 3; /* no such kind */
+    space[PF_INDEX_ENTRY_HEADER] = 4; /* no such kind */
     assert_false(pf_index_parse(body_of(16), &out));
     static const uint8_t long_varint[] = {2,    0xff, 0xff, 0xff, 0xff, 0xff,
                                           0xff, 0xff, 0xff, 0xff, 2};
