@@ -81,6 +81,11 @@ struct pf_batch *pf_lane_take(struct pf_lane *l)
     return pop_or_sleep(&l->empty, &l->reader, -1);
 }
 
+struct pf_batch *pf_lane_poll(struct pf_lane *l)
+{
+    return pf_ring_pop(&l->full);
+}
+
 struct pf_batch *pf_lane_receive(struct pf_lane *l, int timeout_ms)
 {
     return pop_or_sleep(&l->full, &l->worker, timeout_ms);

@@ -5,6 +5,7 @@
 #include "run/answers.h"
 #include "run/board.h"
 #include "run/config.h"
+#include "run/jobs.h"
 #include "run/lane.h"
 #include "run/reader.h"
 #include "run/summary.h"
@@ -37,6 +38,7 @@ struct pf_run {
     struct pf_answers *answers; /* the other */
     struct pf_sessions *sessions;
     struct pf_lane **lanes;
+    struct pf_jobs *jobs;
     struct crew *crew;
     pthread_t reader_thread;
     bool started;
@@ -266,7 +268,7 @@ static enum pf_status make_lanes(struct pf_run *r)
     for (unsigned i = 0; i < r->config.jobs && st == PF_OK; i++) {
         st = pf_lane_new(&r->lanes[i]);
     }
-    return st;
+    return st == PF_OK && r->config.jobs > 1 ? pf_jobs_new(r->lanes, r->config.jobs, &r->jobs) : st;
 }
 
 static enum pf_status make_crew(struct pf_run *r, struct pf_error *err)
@@ -280,6 +282,7 @@ static enum pf_status make_crew(struct pf_run *r, struct pf_error *err)
             .sessions = r->sessions,
             .lane = r->lanes[i],
             .board = &r->board,
+            .jobs = r->jobs,
             .codec = r->options.compress == PF_COMPRESS_NONE ? PF_CODEC_RAW : PF_CODEC_LZ4,
             .level = r->options.level,
             .sha256 = r->options.sha256,
@@ -414,6 +417,7 @@ void pf_run_stop(struct pf_run *r, int signal_number)
 {
     int none = 0; /* an error that stopped it first stays the reason */
     atomic_compare_exchange_strong(&r->board.stop, &none, signal_number);
+    pf_source_stop(r->reader.source);
 }
 
 void pf_run_progress(const struct pf_run *r, struct pf_progress *out)
@@ -461,6 +465,7 @@ void pf_run_free(struct pf_run *r)
             pf_lane_free(r->lanes[i]);
         }
     }
+    pf_jobs_free(r->jobs);
     free(r->crew);
     free(r->lanes);
     pf_summary_fini(&r->summary);

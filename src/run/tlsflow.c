@@ -3,6 +3,7 @@
 
 #include "run/answers.h"
 #include "run/decide.h"
+#include "run/elsewhere.h"
 #include "tls/hsmsg.h"
 
 #include <stdlib.h>
@@ -71,35 +72,42 @@ static enum pf_status digest(struct pf_tls_flow *t, enum pf_dir dir, struct pf_s
     return pf_digest_update(t->digest[dir], plain.ptr, plain.len);
 }
 
+enum pf_status pf_tls_flow_write(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
+                                 enum pf_dir dir, struct pf_span packed,
+                                 const struct pf_opened *opened,
+                                 const struct pf_run_result *result)
+{
+    for (size_t i = 0; i < result->opened_count; i++) {
+        const struct pf_opened *o = &opened[i];
+        env->entries[i] = (struct pf_record_entry){
+            .packet = o->packet, .ts_ns = o->ts_ns, .seq = o->seq, .len = o->len, .type = o->type};
+    }
+    pf_board_add(&env->line->plain, result->plain_len);
+    return pf_chunks_append(env->chunks, &t->ref, dir, packed, result->plain_len, env->entries,
+                            result->opened_count, env->err);
+}
+
 static enum pf_status write_run(struct pf_tls_flow_env *env, struct pf_tls_flow *t, enum pf_dir dir,
                                 const struct pf_run_result *r)
 {
     struct pf_span plain = {env->plain, r->plain_len};
     struct pf_span packed;
-    for (size_t i = 0; i < r->opened_count; i++) {
-        const struct pf_opened *o = &env->opened[i];
-        env->entries[i] = (struct pf_record_entry){
-            .packet = o->packet, .ts_ns = o->ts_ns, .seq = o->seq, .len = o->len, .type = o->type};
-    }
     enum pf_status st = env->sha256 ? digest(t, dir, plain) : PF_OK;
-    if (st == PF_OK) {
-        st = pf_pack(env->packer, plain, &packed);
-    }
-    if (st == PF_OK) {
-        st = pf_chunks_append(env->chunks, &t->ref, dir, packed, plain.len, env->entries,
-                              r->opened_count, env->err);
-    }
-    pf_board_add(&env->line->plain, plain.len);
-    return st;
+    st = st == PF_OK ? pf_pack(env->packer, plain, &packed) : st;
+    return st == PF_OK ? pf_tls_flow_write(env, t, dir, packed, env->opened, r) : st;
 }
 
 static enum pf_status do_run(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
                              const struct pf_work *work)
 {
+    enum pf_status st = pf_elsewhere_run(env, t, work);
+    if (st != PF_AGAIN) {
+        return st;
+    }
     struct pf_run_result r;
     pf_run_open(env->conn.crypt, &work->run, env->plain, env->plain_cap, env->opened, &r);
     if (r.opened_count > 0 && env->task == PF_TASK_DECRYPT) {
-        enum pf_status st = write_run(env, t, work->dir, &r);
+        st = write_run(env, t, work->dir, &r);
         if (st != PF_OK) {
             return st;
         }
@@ -155,14 +163,13 @@ static enum pf_status do_session(struct pf_tls_flow *t, const struct pf_work *wo
     if (st == PF_AGAIN) {
         t->parked = true;
         t->wait_packet = work->session_packet;
-        t->client_packet = work->session_packet - PF_SESSION_SLACK;
+        t->client_packet = work->client_packet;
         return PF_OK;
     }
     return st;
 }
 
-/* Everything the connection has to do now. */
-static enum pf_status drive(struct pf_tls_flow_env *env, struct pf_tls_flow *t)
+enum pf_status pf_tls_flow_drive(struct pf_tls_flow_env *env, struct pf_tls_flow *t)
 {
     struct pf_work work;
     enum pf_status st;
@@ -211,15 +218,19 @@ static enum pf_status feed_piece(struct pf_conn *conn, enum pf_dir dir, const st
 }
 
 /* What has come into order on one side. */
-static enum pf_status pump(struct pf_tls_flow_env *env, struct pf_tls_flow *t, int side)
+static enum pf_status pump(struct pf_tls_flow_env *env, struct pf_tls_flow *t, int side,
+                           uint64_t at)
 {
     struct pf_piece p;
     enum pf_dir dir = dir_of(t, side);
     enum pf_status st = PF_OK;
-    while (pf_reasm_pop(&t->reasm[side], &p) && st == PF_OK) {
+    if (t->conn != NULL) {
+        pf_conn_at(t->conn, at);
+    }
+    while (st == PF_OK && t->conn != NULL && pf_reasm_pop(&t->reasm[side], &p)) {
         st = feed_piece(t->conn, dir, &p);
         if (st == PF_OK) {
-            st = drive(env, t);
+            st = pf_tls_flow_drive(env, t);
         }
     }
     return st;
@@ -235,11 +246,14 @@ static enum pf_status make_conn(struct pf_tls_flow_env *env, struct pf_tls_flow 
 }
 
 /* Once it is clear that it is TLS: all that was held goes on. */
-static enum pf_status begin(struct pf_tls_flow_env *env, struct pf_tls_flow *t)
+static enum pf_status begin(struct pf_tls_flow_env *env, struct pf_tls_flow *t, uint64_t at)
 {
     enum pf_status st = make_conn(env, t);
+    if (st == PF_ERR_LIMIT) {
+        return PF_OK; /* without a connection it is complete, and its line says why */
+    }
     for (int i = 0; i < 2 && st == PF_OK; i++) {
-        st = pump(env, t, i == 0 ? t->client : 1 - t->client);
+        st = pump(env, t, i == 0 ? t->client : 1 - t->client, at);
     }
     return st;
 }
@@ -263,25 +277,23 @@ static enum pf_status undecided_packet(struct pf_tls_flow_env *env, struct pf_tl
             return PF_ERR_INTERNAL; /* nothing comes out before the anchor */
         }
         pf_decide(t, flow, &p, false);
-        return t->is == PF_FLOW_TLS ? begin(env, t) : PF_OK;
+        return t->is == PF_FLOW_TLS ? begin(env, t, pkt->number) : PF_OK;
     }
     if (t->is == PF_FLOW_OTHER) {
         return PF_OK;
     }
-    enum pf_status st = begin(env, t);
+    enum pf_status st = begin(env, t, pkt->number);
     pf_reasm_push(r, pkt);
-    return st == PF_OK ? pump(env, t, pkt->side) : st;
+    return st == PF_OK ? pump(env, t, pkt->side, pkt->number) : st;
 }
 
-enum pf_status pf_tls_flow_packet(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
+static enum pf_status take_packet(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
                                   const struct pf_flow *flow, const struct pf_pkt *pkt)
 {
-    t->packets++;
-    t->last_ts_ns = pkt->ts_ns > t->last_ts_ns ? pkt->ts_ns : t->last_ts_ns;
     if (t->is == PF_FLOW_UNDECIDED) {
         return undecided_packet(env, t, flow, pkt);
     }
-    if (pf_conn_is_dead(t->conn)) {
+    if (t->conn == NULL) {
         return PF_OK;
     }
     struct pf_reasm *r = &t->reasm[pkt->side];
@@ -292,18 +304,22 @@ enum pf_status pf_tls_flow_packet(struct pf_tls_flow_env *env, struct pf_tls_flo
         }
     }
     pf_reasm_push(r, pkt);
-    return pump(env, t, pkt->side);
+    return pump(env, t, pkt->side, pkt->number);
 }
 
-bool pf_tls_flow_is_complete(const struct pf_tls_flow *t, const struct pf_flow *flow)
+enum pf_status pf_tls_flow_packet(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
+                                  const struct pf_flow *flow, const struct pf_pkt *pkt)
 {
-    if (t->is != PF_FLOW_TLS || t->parked) {
-        return false;
-    }
-    if (pf_conn_is_dead(t->conn)) {
-        return flow->state == PF_FLOW_CLOSED;
-    }
-    return pf_reasm_is_complete(&t->reasm[0]) && pf_reasm_is_complete(&t->reasm[1]);
+    t->packets++;
+    t->last_ts_ns = pkt->ts_ns > t->last_ts_ns ? pkt->ts_ns : t->last_ts_ns;
+    return take_packet(env, t, flow, pkt);
+}
+
+/* Neither waiting nor a missing key plays a part: a flow ends at the same packet in every run. */
+bool pf_tls_flow_is_complete(const struct pf_tls_flow *t)
+{
+    return t->is == PF_FLOW_TLS && pf_reasm_is_complete(&t->reasm[0]) &&
+           pf_reasm_is_complete(&t->reasm[1]);
 }
 
 static void fill_dir(const struct pf_tls_flow *t, enum pf_dir dir,
@@ -359,8 +375,14 @@ static enum pf_status write_line(struct pf_tls_flow_env *env, const struct pf_tl
 
 static enum pf_status report(struct pf_tls_flow_env *env, struct pf_tls_flow *t)
 {
-    struct pf_conn_report r;
-    pf_conn_report(t->conn, &r);
+    struct pf_conn_report r = {
+        .status = PF_FLOW_LOCKED,
+        .reason = PF_REASON_LIMIT_REACHED,
+        .detail = "there was no memory left to look at it: give more with --memory",
+    };
+    if (t->conn != NULL) {
+        pf_conn_report(t->conn, &r);
+    }
     if (t->ssl2) {
         r.status = PF_FLOW_LOCKED;
         r.reason = PF_REASON_UNSUPPORTED_PROTOCOL;
@@ -385,13 +407,22 @@ static enum pf_status report(struct pf_tls_flow_env *env, struct pf_tls_flow *t)
     return pf_answers_flow(env, t, &r);
 }
 
+static void finish(struct pf_tls_flow *t)
+{
+    if (t->conn != NULL && t->given_up) {
+        pf_conn_give_up(t->conn);
+    } else if (t->conn != NULL) {
+        pf_conn_finish(t->conn);
+    }
+}
+
 enum pf_status pf_tls_flow_end(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
                                const struct pf_flow *flow)
 {
     enum pf_status st = PF_OK;
     if (t->is == PF_FLOW_UNDECIDED) {
         pf_decide(t, flow, NULL, true);
-        st = t->is == PF_FLOW_TLS ? begin(env, t) : PF_OK;
+        st = t->is == PF_FLOW_TLS ? begin(env, t, PF_POSITION_END) : PF_OK;
     }
     if (t->is == PF_FLOW_OTHER) {
         return PF_OK;
@@ -400,11 +431,12 @@ enum pf_status pf_tls_flow_end(struct pf_tls_flow_env *env, struct pf_tls_flow *
         t->ending = true;
         for (int s = 0; s < 2 && st == PF_OK; s++) {
             pf_reasm_flush(&t->reasm[s]);
-            st = pump(env, t, s);
+            st = pump(env, t, s, PF_POSITION_END);
         }
-        pf_conn_finish(t->conn);
+        finish(t);
     }
-    st = st == PF_OK ? drive(env, t) : st;
+    st = st == PF_OK && t->conn != NULL ? pf_tls_flow_drive(env, t) : st;
+    st = st == PF_OK ? pf_elsewhere_settle(env, t) : st;
     if (st != PF_OK) {
         return st;
     }
@@ -418,14 +450,29 @@ enum pf_status pf_tls_flow_resume(struct pf_tls_flow_env *env, struct pf_tls_flo
         return PF_OK;
     }
     t->parked = false;
-    return st == PF_OK ? drive(env, t) : st;
+    return st == PF_OK ? pf_tls_flow_drive(env, t) : st;
+}
+
+enum pf_status pf_tls_flow_give_up(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
+                                   const struct pf_flow *flow)
+{
+    t->given_up = true;
+    if (t->is == PF_FLOW_UNDECIDED) {
+        pf_decide(t, flow, NULL, true);
+        return t->is == PF_FLOW_TLS ? begin(env, t, PF_POSITION_END) : PF_OK;
+    }
+    enum pf_status st = PF_OK;
+    while (st == PF_OK && t->parked) {
+        st = pf_tls_flow_resume(env, t, true);
+    }
+    return st;
 }
 
 enum pf_status pf_tls_flow_relieve(struct pf_tls_flow_env *env, struct pf_tls_flow *t)
 {
-    if (t->is != PF_FLOW_TLS || t->parked) {
+    if (t->is != PF_FLOW_TLS || t->parked || t->conn == NULL) {
         return PF_OK;
     }
     pf_conn_flush(t->conn);
-    return drive(env, t);
+    return pf_tls_flow_drive(env, t);
 }

@@ -33,11 +33,14 @@
 #include <stdint.h>
 
 /* What a worker's flows share. */
+struct pf_elsewhere;
+
 struct pf_tls_flow_env {
     struct pf_conn_env conn;
     struct pf_reasm_env reasm;
     struct pf_budget budget;
     struct pf_unwrapper *unwrapper;
+    struct pf_elsewhere *elsewhere; /* work for idle workers */
     struct pf_packer *packer;
     struct pf_chunks *chunks;
     struct pf_flows *flows;
@@ -62,6 +65,8 @@ enum pf_tls_flow_is {
     PF_FLOW_OTHER /* not TLS: the caller frees it */
 };
 
+struct pf_job;
+
 struct pf_tls_flow {
     struct pf_reasm reasm[2]; /* by side of the key */
     struct pf_conn *conn;     /* once it is TLS */
@@ -72,13 +77,20 @@ struct pf_tls_flow {
     bool ending;            /* no more packets: what is left is being brought out */
     uint64_t client_packet; /* parked: the flow's place in the order of waiting */
     uint64_t wait_packet;   /* parked: what every worker has to pass */
-    struct pf_tls_flow *next_parked;
+    struct pf_tls_flow *parked_before; /* in the worker's list of them, if listed */
+    struct pf_tls_flow *parked_after;
+    bool listed;
+    bool given_up; /* for want of memory */
     struct pf_flow_key key;
     uint64_t first_packet;
     uint64_t packets;
     int64_t first_ts_ns;
     int64_t last_ts_ns;
     struct pf_flow_ref ref;
+    struct {
+        struct pf_job *head; /* runs that are opened elsewhere, in the order of the stream */
+        struct pf_job *tail;
+    } jobs[2];
     struct pf_buf gaps[2];       /* struct pf_flow_gap[], by direction */
     struct pf_digest *digest[2]; /* with sha256, once there is plaintext */
 };
@@ -91,9 +103,8 @@ PF_MUST_USE enum pf_status pf_tls_flow_new(struct pf_tls_flow_env *env, const st
 PF_MUST_USE enum pf_status pf_tls_flow_packet(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
                                               const struct pf_flow *flow, const struct pf_pkt *pkt);
 
-/* Nothing more can come of it: both sides have ended and all was delivered, or nothing is opened.
- */
-bool pf_tls_flow_is_complete(const struct pf_tls_flow *t, const struct pf_flow *flow);
+/* Both sides have ended and everything up to their FIN was delivered. */
+bool pf_tls_flow_is_complete(const struct pf_tls_flow *t);
 
 /*
  * Brings out what is left and writes the flow's line. PF_BLOCKED: it is parked; the caller waits
@@ -102,12 +113,25 @@ bool pf_tls_flow_is_complete(const struct pf_tls_flow *t, const struct pf_flow *
 PF_MUST_USE enum pf_status pf_tls_flow_end(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
                                            const struct pf_flow *flow);
 
+/* Before pf_tls_flow_end, for want of memory: it does not wait any longer, and says so. */
+PF_MUST_USE enum pf_status pf_tls_flow_give_up(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
+                                               const struct pf_flow *flow);
+
 /* A parked flow's wait is over (last), or may be. */
 PF_MUST_USE enum pf_status pf_tls_flow_resume(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
                                               bool last);
 
 /* Hands out the plaintext of whole records although it is little, to give memory back. */
 PF_MUST_USE enum pf_status pf_tls_flow_relieve(struct pf_tls_flow_env *env, struct pf_tls_flow *t);
+
+/* Everything the connection has to do now. */
+PF_MUST_USE enum pf_status pf_tls_flow_drive(struct pf_tls_flow_env *env, struct pf_tls_flow *t);
+
+/* Writes what was opened of a run. */
+PF_MUST_USE enum pf_status pf_tls_flow_write(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
+                                             enum pf_dir dir, struct pf_span packed,
+                                             const struct pf_opened *opened,
+                                             const struct pf_run_result *result);
 
 void pf_tls_flow_free(struct pf_tls_flow_env *env, struct pf_tls_flow *t);
 

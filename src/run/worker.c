@@ -3,6 +3,7 @@
 
 #include "flow/table.h"
 #include "flow/track.h"
+#include "run/elsewhere.h"
 #include "run/tlsflow.h"
 
 #include <stdlib.h>
@@ -29,7 +30,11 @@ struct pf_worker {
     struct pf_worker_setup setup;
     struct pf_table table;
     struct pf_tls_flow_env env;
-    struct pf_tls_flow *parked; /* in no order; few */
+    struct pf_elsewhere elsewhere;
+    struct {
+        struct pf_tls_flow *first; /* by client_packet: only the first can be settled */
+        struct pf_tls_flow *last;
+    } parked;
     uint64_t position;
     int64_t clock_ns;
     int64_t swept_ns;
@@ -42,10 +47,18 @@ void pf_worker_free(struct pf_worker *w)
     if (w == NULL) {
         return;
     }
+    struct pf_tls_flow *next; /* only after an error are there any flows left */
+    for (struct pf_tls_flow *t = w->parked.first; t != NULL; t = next) {
+        next = t->parked_after;
+        if (t->ending) { /* not in the table any more */
+            pf_tls_flow_free(&w->env, t);
+        }
+    }
     struct pf_flow *flow = pf_table_oldest(&w->table, PF_TABLE_STREAMS);
     for (; flow != NULL; flow = flow->newer) {
-        pf_tls_flow_free(&w->env, flow->stream); /* only after an error are there any left */
+        pf_tls_flow_free(&w->env, flow->stream);
     }
+    pf_elsewhere_fini(&w->elsewhere);
     pf_table_fini(&w->table);
     pf_reasm_env_fini(&w->env.reasm);
     pf_kdf_free(w->env.conn.kdf);
@@ -70,6 +83,10 @@ static enum pf_status make_engines(struct pf_worker *w, struct pf_error *err)
     env->plain_cap = PLAIN_BYTES;
     env->plain = malloc(env->plain_cap);
     env->key_flows = calloc(pf_keyring_count(config->keyring) + 1, sizeof *env->key_flows);
+    w->elsewhere.tools = (struct pf_job_tools){.crypt = env->conn.crypt,
+                                               .packer = env->packer,
+                                               .plain = env->plain,
+                                               .plain_cap = env->plain_cap};
     bool memory = env->plain != NULL && env->key_flows != NULL;
     return st == PF_OK && !memory ? PF_ERR_NOMEM : st;
 }
@@ -95,6 +112,10 @@ enum pf_status pf_worker_new(const struct pf_worker_setup *setup, struct pf_work
     env->line = &setup->board->lines[setup->index];
     env->sha256 = setup->sha256;
     env->err = &w->err;
+    env->elsewhere = &w->elsewhere;
+    w->elsewhere.worker = setup->index;
+    /* hashes of plaintext run through a flow in order, where it is opened */
+    w->elsewhere.jobs = setup->sha256 || config->task != PF_TASK_DECRYPT ? NULL : setup->jobs;
     env->conn.budget = &env->budget;
     env->conn.run_bytes = RUN_BYTES;
     env->conn.held_max = HELD_MAX;
@@ -128,48 +149,54 @@ struct pf_worker_counts pf_worker_counts(const struct pf_worker *w)
 
 /* ---- waiting for other flows' sessions ---- */
 
-static uint64_t earliest_parked(const struct pf_worker *w)
-{
-    uint64_t first = PF_POSITION_END;
-    for (const struct pf_tls_flow *t = w->parked; t != NULL; t = t->next_parked) {
-        first = t->client_packet < first ? t->client_packet : first;
-    }
-    return first;
-}
-
 static void publish(struct pf_worker *w)
 {
-    pf_board_publish(w->setup.board, w->setup.index, w->position, earliest_parked(w));
+    const struct pf_tls_flow *t = w->parked.first;
+    pf_board_publish(w->setup.board, w->setup.index, w->position,
+                     t != NULL ? t->client_packet : PF_POSITION_END);
 }
 
-static void unlink_parked(struct pf_worker *w, struct pf_tls_flow *t)
+static void unlist_parked(struct pf_worker *w, struct pf_tls_flow *t)
 {
-    struct pf_tls_flow **at = &w->parked;
-    while (*at != NULL && *at != t) {
-        at = &(*at)->next_parked;
-    }
-    if (*at != NULL) {
-        *at = t->next_parked;
+    if (t->listed) {
+        *(t->parked_before != NULL ? &t->parked_before->parked_after : &w->parked.first) =
+            t->parked_after;
+        *(t->parked_after != NULL ? &t->parked_after->parked_before : &w->parked.last) =
+            t->parked_before;
+        t->listed = false;
     }
 }
 
 static void note_parked(struct pf_worker *w, struct pf_tls_flow *t)
 {
-    unlink_parked(w, t);
-    if (t->parked) {
-        t->next_parked = w->parked;
-        w->parked = t;
+    unlist_parked(w, t);
+    if (!t->parked) {
+        return;
     }
+    struct pf_tls_flow *before = w->parked.last;
+    while (before != NULL && before->client_packet > t->client_packet) {
+        before = before->parked_before;
+    }
+    t->parked_before = before;
+    t->parked_after = before != NULL ? before->parked_after : w->parked.first;
+    *(before != NULL ? &before->parked_after : &w->parked.first) = t;
+    *(t->parked_after != NULL ? &t->parked_after->parked_before : &w->parked.last) = t;
+    t->listed = true;
 }
 
+static void free_flow(struct pf_worker *w, struct pf_tls_flow *t)
+{
+    unlist_parked(w, t);
+    pf_tls_flow_free(&w->env, t);
+}
+
+/* None behind the first can be settled: it began before them. */
 static struct pf_tls_flow *next_settled(struct pf_worker *w)
 {
-    for (struct pf_tls_flow *t = w->parked; t != NULL; t = t->next_parked) {
-        if (pf_board_is_settled(w->setup.board, t->wait_packet, t->client_packet)) {
-            return t;
-        }
-    }
-    return NULL;
+    struct pf_tls_flow *t = w->parked.first;
+    bool settled =
+        t != NULL && pf_board_is_settled(w->setup.board, t->wait_packet, t->client_packet);
+    return settled ? t : NULL;
 }
 
 static bool is_stopped_by_error(const struct pf_worker *w)
@@ -186,7 +213,7 @@ static enum pf_status end_detached(struct pf_worker *w, struct pf_tls_flow *t)
     if (st == PF_BLOCKED) {
         return PF_OK;
     }
-    pf_tls_flow_free(&w->env, t);
+    free_flow(w, t);
     return st;
 }
 
@@ -219,19 +246,15 @@ static enum pf_status end_stream(struct pf_worker *w, struct pf_flow *flow)
     if (st == PF_BLOCKED) {
         return PF_OK; /* in the list of parked flows now, and ended from there */
     }
-    pf_tls_flow_free(&w->env, t);
+    free_flow(w, t);
     return st;
 }
 
+/* Ends a flow for want of memory: it does not wait for anything. */
 static enum pf_status give_up_stream(struct pf_worker *w, struct pf_flow *flow)
 {
-    struct pf_tls_flow *t = flow->stream;
-    if (t->conn != NULL) {
-        pf_conn_give_up(t->conn);
-    } else {
-        w->limit_stubs++;
-    }
-    return end_stream(w, flow);
+    enum pf_status st = pf_tls_flow_give_up(&w->env, flow->stream, flow);
+    return st == PF_OK ? end_stream(w, flow) : st;
 }
 
 /* A closed flow's late packets, or an idle flow's next ones, find it ended: whether a sweep was
@@ -267,10 +290,42 @@ static void sweep_stubs(struct pf_worker *w)
 
 /* ---- memory ---- */
 
+/* The least useful goes: a stub, or the flow that was quiet for longest, or one that waits. PF_END:
+ * there is nothing left. */
+static enum pf_status give_up_one(struct pf_worker *w)
+{
+    struct pf_flow *f = pf_table_oldest_idle(&w->table);
+    struct pf_tls_flow *t = w->parked.first;
+    enum pf_status st = PF_OK;
+    if (f != NULL && f->stream == NULL) {
+        w->limit_stubs += f->tag == TAG_DONE ? 0 : 1;
+        pf_table_remove(&w->table, f);
+    } else if (f != NULL) {
+        st = give_up_stream(w, f);
+    } else if (t != NULL) {
+        st = pf_tls_flow_give_up(&w->env, t, NULL);
+        st = st == PF_OK ? end_detached(w, t) : st;
+    } else {
+        st = PF_END;
+    }
+    return st;
+}
+
+/* What a packet may need must be there before it comes. */
+static enum pf_status make_room(struct pf_worker *w)
+{
+    const struct pf_budget *b = &w->env.budget;
+    enum pf_status st = PF_OK;
+    while (st == PF_OK && b->used > b->limit / 8 * 7) {
+        st = give_up_one(w);
+    }
+    return st == PF_END ? PF_OK : st;
+}
+
 /* Frees what the budget needs: plaintext that can be written goes first, then the oldest flows. */
 static enum pf_status relieve(struct pf_worker *w)
 {
-    struct pf_budget *b = &w->env.budget;
+    const struct pf_budget *b = &w->env.budget;
     enum pf_status st = PF_OK;
     if (b->used <= b->limit / 4 * 3) {
         return PF_OK;
@@ -279,19 +334,7 @@ static enum pf_status relieve(struct pf_worker *w)
     for (; f != NULL && st == PF_OK && b->used > b->limit / 2; f = f->newer) {
         st = pf_tls_flow_relieve(&w->env, f->stream);
     }
-    while (st == PF_OK && b->used > b->limit / 8 * 7) {
-        f = pf_table_oldest_idle(&w->table);
-        if (f == NULL) {
-            break;
-        }
-        if (f->stream != NULL) {
-            st = give_up_stream(w, f);
-        } else {
-            w->limit_stubs++;
-            pf_table_remove(&w->table, f);
-        }
-    }
-    return st;
+    return st == PF_OK ? make_room(w) : st;
 }
 
 static enum pf_status get_flow(struct pf_worker *w, const struct pf_pkt *pkt, struct pf_flow **out)
@@ -299,16 +342,10 @@ static enum pf_status get_flow(struct pf_worker *w, const struct pf_pkt *pkt, st
     enum pf_status st;
     while ((st = pf_table_get(&w->table, &pkt->key, pkt->hash, pkt->clock_ns, out)) ==
            PF_ERR_LIMIT) {
-        struct pf_flow *f = pf_table_oldest_idle(&w->table);
-        if (f == NULL) {
-            return st;
+        enum pf_status freed = give_up_one(w);
+        if (freed != PF_OK) {
+            return freed == PF_END ? PF_ERR_NOMEM : freed;
         }
-        enum pf_status ended = f->stream != NULL ? give_up_stream(w, f) : PF_OK;
-        if (ended != PF_OK) {
-            return ended;
-        }
-        w->limit_stubs++;
-        pf_table_remove(&w->table, f);
     }
     return st;
 }
@@ -334,6 +371,11 @@ static enum pf_status maybe_begin(struct pf_worker *w, struct pf_flow *flow,
     if (st == PF_OK) {
         pf_table_set_stream(&w->table, flow, t);
     }
+    if (st == PF_ERR_LIMIT) {
+        w->limit_stubs++;
+        flow->tag = TAG_OTHER;
+        return PF_OK;
+    }
     return st;
 }
 
@@ -350,17 +392,18 @@ static enum pf_status feed_stream(struct pf_worker *w, struct pf_flow *flow,
     }
     if (t->is == PF_FLOW_OTHER) {
         pf_table_set_stream(&w->table, flow, NULL);
-        pf_tls_flow_free(&w->env, t);
+        free_flow(w, t);
         flow->tag = TAG_OTHER;
         return PF_OK;
     }
-    return pf_tls_flow_is_complete(t, flow) ? end_stream(w, flow) : PF_OK;
+    return pf_tls_flow_is_complete(t) ? end_stream(w, flow) : PF_OK;
 }
 
 static enum pf_status on_packet(struct pf_worker *w, const struct pf_pkt *pkt)
 {
     struct pf_flow *flow;
-    enum pf_status st = get_flow(w, pkt, &flow);
+    enum pf_status st = make_room(w);
+    st = st == PF_OK ? get_flow(w, pkt, &flow) : st;
     if (st != PF_OK) {
         return st;
     }
@@ -382,9 +425,6 @@ static enum pf_status on_packet(struct pf_worker *w, const struct pf_pkt *pkt)
     }
     if (flow->stream != NULL && st == PF_OK) {
         st = feed_stream(w, flow, pkt);
-    }
-    if (st == PF_ERR_LIMIT) {
-        return flow->stream != NULL ? give_up_stream(w, flow) : PF_OK;
     }
     return st;
 }
@@ -424,35 +464,89 @@ static enum pf_status drain(struct pf_worker *w)
         publish(w);
     }
     const struct timespec moment = {.tv_nsec = WAIT_MS * 1000000};
-    while (st == PF_OK && w->parked != NULL && !is_stopped_by_error(w)) {
+    while (st == PF_OK && w->parked.first != NULL && !is_stopped_by_error(w)) {
         st = resume_settled(w);
-        if (w->parked != NULL) {
+        if (w->parked.first != NULL) {
             nanosleep(&moment, NULL);
         }
     }
     return st;
 }
 
-enum pf_status pf_worker_run(struct pf_worker *w, struct pf_error *err)
+/* The next batch. While there is none: other workers' runs are worked on, own ones collected. NULL:
+ * something else wants to be looked at. */
+static enum pf_status next_batch(struct pf_worker *w, struct pf_batch **out)
 {
+    struct pf_lane *lane = w->setup.lane;
+    struct pf_jobs *jobs = w->elsewhere.jobs;
     enum pf_status st = PF_OK;
-    bool last = false;
-    while (!last) {
-        int timeout_ms = w->parked != NULL && st == PF_OK ? WAIT_MS : -1;
-        struct pf_batch *b = pf_lane_receive(w->setup.lane, timeout_ms);
-        if (b != NULL) {
-            last = b->last;
-            if (st == PF_OK && !is_stopped_by_error(w)) {
-                st = on_batch(w, b);
-            }
-            pf_lane_return(w->setup.lane, b);
+    *out = pf_lane_poll(lane);
+    if (*out != NULL || jobs == NULL) {
+        *out = *out != NULL ? *out : pf_lane_receive(lane, w->parked.first != NULL ? WAIT_MS : -1);
+        return PF_OK;
+    }
+    pf_jobs_set_idle(jobs, w->setup.index, true);
+    while (st == PF_OK && (*out = pf_lane_poll(lane)) == NULL) {
+        if (pf_elsewhere_is_ready(&w->elsewhere)) {
+            st = pf_elsewhere_collect(&w->env);
+            continue;
         }
-        if (st == PF_OK) {
-            publish(w);
-            st = resume_settled(w);
+        if (pf_elsewhere_help(&w->elsewhere)) {
+            continue;
+        }
+        pf_gate_prepare(&lane->worker);
+        if (pf_jobs_any(jobs, w->setup.index) || pf_elsewhere_is_ready(&w->elsewhere) ||
+            pf_ring_count(&lane->full) > 0) {
+            pf_gate_cancel(&lane->worker);
+            continue;
+        }
+        pf_gate_sleep(&lane->worker, w->parked.first != NULL ? WAIT_MS : -1);
+        if (w->parked.first != NULL) {
+            break;
         }
     }
-    if (st == PF_OK) {
+    pf_jobs_set_idle(jobs, w->setup.index, false);
+    return st;
+}
+
+/* After an error: takes every batch and returns it, so that the reader never hangs. */
+static void refuse_batches(struct pf_worker *w, bool last)
+{
+    while (!last) {
+        struct pf_batch *b = pf_lane_receive(w->setup.lane, -1);
+        last = b->last;
+        pf_lane_return(w->setup.lane, b);
+    }
+}
+
+static enum pf_status work_through(struct pf_worker *w, bool *last)
+{
+    enum pf_status st = PF_OK;
+    while (st == PF_OK && !*last && !is_stopped_by_error(w)) {
+        struct pf_batch *b;
+        st = next_batch(w, &b);
+        if (b != NULL) {
+            *last = b->last;
+            st = st == PF_OK ? on_batch(w, b) : st;
+            pf_lane_return(w->setup.lane, b);
+        }
+        st = st == PF_OK ? pf_elsewhere_collect(&w->env) : st;
+        publish(w);
+        st = st == PF_OK ? resume_settled(w) : st;
+    }
+    return st;
+}
+
+enum pf_status pf_worker_run(struct pf_worker *w, struct pf_error *err)
+{
+    bool last = false;
+    enum pf_status st = work_through(w, &last);
+    if (st != PF_OK) {
+        /* relaxed: a moment later is soon enough. Nobody is to go on for nothing. */
+        atomic_store_explicit(&w->setup.board->stop, -1, memory_order_relaxed);
+    }
+    refuse_batches(w, last);
+    if (st == PF_OK && !is_stopped_by_error(w)) {
         st = drain(w);
     }
     w->position = PF_POSITION_END; /* nobody waits for a worker that has failed */

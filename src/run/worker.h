@@ -20,6 +20,7 @@
 #include "tls/session.h"
 
 struct pf_worker;
+struct pf_jobs;
 
 /* What a worker is given. All borrowed. */
 struct pf_worker_setup {
@@ -28,6 +29,7 @@ struct pf_worker_setup {
     struct pf_sessions *sessions;
     struct pf_lane *lane;
     struct pf_board *board;
+    struct pf_jobs *jobs;
     struct pf_chunks *chunks;
     struct pf_flows *flows;
     struct pf_lines *lines; /* in the modes without a result; then chunks and flows are NULL */

@@ -6,6 +6,8 @@
  */
 #include "tls/half.h"
 
+#include "tls/handover.h"
+
 #include <string.h>
 
 void pf_detached_run_init(struct pf_detached_run *run, const struct pf_conn_env *env)
@@ -97,8 +99,7 @@ static enum pf_status unread(struct pf_half *h, const struct pf_detached_run *ru
 }
 
 enum pf_status pf_conn_take_back(struct pf_conn *c, enum pf_dir dir,
-                                 struct pf_detached_run *const *runs, size_t count,
-                                 size_t consumed)
+                                 struct pf_detached_run *const *runs, size_t count, size_t consumed)
 {
     struct pf_half *h = &c->half[dir];
     h->detached = 0;

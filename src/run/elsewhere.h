@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What:    a worker's side of jobs: hands runs out when somebody is idle, brings their results back
+ *          in the order of the stream.
+ * Owns:    the worker's jobs.
+ * Threads: the worker's.
+ * Errors:  run-scoped ones.
+ * Limits:  PF_JOBS_PER_WORKER jobs at a time.
+ */
+#ifndef PF_RUN_ELSEWHERE_H
+#define PF_RUN_ELSEWHERE_H
+
+#include "run/jobs.h"
+#include "run/tlsflow.h"
+
+enum { PF_JOBS_PER_WORKER = 12 };
+
+struct pf_elsewhere {
+    struct pf_jobs *jobs; /* NULL: everything is done in place */
+    unsigned worker;
+    struct pf_job_tools tools;
+    struct pf_job *pool[PF_JOBS_PER_WORKER]; /* made when first needed */
+    unsigned used;                           /* of them */
+    unsigned out;                            /* of those, not free */
+};
+
+void pf_elsewhere_fini(struct pf_elsewhere *e);
+
+/* PF_OK: the run is taken care of. PF_AGAIN: open it in place. */
+PF_MUST_USE enum pf_status pf_elsewhere_run(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
+                                            const struct pf_work *work);
+
+/* Writes what has been done for any flow. */
+PF_MUST_USE enum pf_status pf_elsewhere_collect(struct pf_tls_flow_env *env);
+
+/* A collect would find something. */
+bool pf_elsewhere_is_ready(const struct pf_elsewhere *e);
+
+/* Brings everything of this flow back, working on it if need be. */
+PF_MUST_USE enum pf_status pf_elsewhere_settle(struct pf_tls_flow_env *env, struct pf_tls_flow *t);
+
+/* Works on one job of this or another worker; false: there is none. */
+bool pf_elsewhere_help(struct pf_elsewhere *e);
+
+#endif
