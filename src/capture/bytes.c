@@ -5,15 +5,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, BODY = 256 << 10 /* stays in the second-level cache */ };
+enum { WAIT_MS = 100, PAGE = 4096, BODY = 256 << 10 /* stays in the second-level cache */ };
 
 struct pf_bytes {
+    const atomic_bool *stop; /* NULL: never stops */
     int fd;
     bool own_fd;
     bool raw_end; /* read(2) said 0 */
@@ -43,12 +45,27 @@ static enum pf_status fail(struct pf_bytes *b, enum pf_status st, const char *te
 }
 
 /* *got 0: end of file. */
+/* What is not a file may make us wait for ever: waits in short pieces, until told to stop. */
+static bool wait_readable(const struct pf_bytes *b)
+{
+    struct pollfd p = {.fd = b->fd, .events = POLLIN};
+    while (b->stop != NULL && b->total == 0 && poll(&p, 1, WAIT_MS) <= 0) {
+        /* relaxed: a moment later is soon enough */
+        if (atomic_load_explicit(b->stop, memory_order_relaxed)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static enum pf_status read_raw(struct pf_bytes *b, uint8_t *dst, size_t n, size_t *got)
 {
-    ssize_t r;
-    do {
-        r = read(b->fd, dst, n);
-    } while (r < 0 && errno == EINTR);
+    ssize_t r = 0;
+    if (wait_readable(b)) {
+        do {
+            r = read(b->fd, dst, n);
+        } while (r < 0 && errno == EINTR);
+    }
     if (r < 0) {
         return fail(b, PF_ERR_IO, strerror(errno));
     }
@@ -272,13 +289,15 @@ static enum pf_status sniff(struct pf_bytes *b, struct pf_error *err)
     return b->codec == PF_CODEC_NONE ? PF_OK : start_inflate(b, err);
 }
 
-enum pf_status pf_bytes_open(const char *path, struct pf_bytes **out, struct pf_error *err)
+enum pf_status pf_bytes_open(const char *path, const atomic_bool *stop, struct pf_bytes **out,
+                             struct pf_error *err)
 {
     struct pf_bytes *b = calloc(1, sizeof *b);
     if (b == NULL) {
         return pf_error_set(err, PF_ERR_NOMEM, "out of memory");
     }
     b->fd = -1;
+    b->stop = stop;
     enum pf_status st = open_fd(b, path, err);
     if (st == PF_OK) {
         b->half = BODY;

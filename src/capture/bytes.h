@@ -23,6 +23,7 @@
 
 #include "base/status.h"
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,10 +33,12 @@ struct pf_bytes;
 
 /*
  * Opens path, or standard input for "-", and reads the first bytes to tell compression. err names
- * the cause without the path. PF_ERR_IO, PF_ERR_FORMAT (a directory), PF_ERR_NOMEM.
+ * the cause without the path. PF_ERR_IO, PF_ERR_FORMAT (a directory), PF_ERR_NOMEM. stop (may be
+ * NULL) is borrowed: once another thread has set it, a stream that would have to wait for more (a
+ * pipe, a terminal) ends instead.
  */
-PF_MUST_USE enum pf_status pf_bytes_open(const char *path, struct pf_bytes **out,
-                                         struct pf_error *err);
+PF_MUST_USE enum pf_status pf_bytes_open(const char *path, const atomic_bool *stop,
+                                         struct pf_bytes **out, struct pf_error *err);
 void pf_bytes_close(struct pf_bytes *b);
 
 /*

@@ -396,7 +396,7 @@ enum pf_status pf_pcapng_scan_secrets(const char *path, struct pf_buf *out, stru
     }
     struct pf_bytes *in;
     struct pf_error ignored = {0};
-    enum pf_status st = pf_bytes_open(path, &in, &ignored);
+    enum pf_status st = pf_bytes_open(path, NULL, &in, &ignored);
     if (st != PF_OK) {
         return st == PF_ERR_NOMEM ? pf_error_set(err, st, "out of memory") : PF_OK;
     }

@@ -32,6 +32,7 @@ struct pf_source {
 
     /* The reader stores, a progress line loads; relaxed, for no other data depends on it. */
     _Atomic uint64_t done;
+    atomic_bool stop; /* set by anyone; read where reading would wait */
 };
 
 static void close_current(struct pf_source *s)
@@ -224,7 +225,7 @@ static bool open_current(struct pf_source *s, struct pf_source_input *in)
         s->current++;
         return false;
     }
-    enum pf_status st = pf_bytes_open(in->path, &s->bytes, &err);
+    enum pf_status st = pf_bytes_open(in->path, &s->stop, &s->bytes, &err);
     if (st == PF_OK) {
         in->compression = pf_bytes_compression(s->bytes);
         st = open_reader(s, in, &err);
@@ -311,4 +312,9 @@ void pf_source_bytes(const struct pf_source *s, uint64_t *done, uint64_t *total)
 {
     *done = atomic_load_explicit(&s->done, memory_order_relaxed);
     *total = s->total;
+}
+
+void pf_source_stop(struct pf_source *s)
+{
+    atomic_store_explicit(&s->stop, true, memory_order_relaxed); /* it orders nothing */
 }

@@ -66,4 +66,7 @@ uint64_t pf_source_packets(const struct pf_source *s);
  */
 void pf_source_bytes(const struct pf_source *s, uint64_t *done, uint64_t *total);
 
+/* From any thread, also from a signal handler: a read that waits for a pipe ends. */
+void pf_source_stop(struct pf_source *s);
+
 #endif

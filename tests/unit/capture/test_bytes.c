@@ -92,7 +92,7 @@ static void reopen(void)
 {
     pf_bytes_close(in);
     in = NULL;
-    assert_int_equal(pf_bytes_open(cf_path(&c), &in, &err), PF_OK);
+    assert_int_equal(pf_bytes_open(cf_path(&c), NULL, &in, &err), PF_OK);
 }
 
 /* Reads all by need and read in turns; the number of bytes, all of them as in plain. */
@@ -130,10 +130,10 @@ static size_t drain(enum pf_status *end)
 static void test_open_fails(void **state)
 {
     (void)state;
-    assert_int_equal(pf_bytes_open("/nonexistent/x", &in, &err), PF_ERR_IO);
+    assert_int_equal(pf_bytes_open("/nonexistent/x", NULL, &in, &err), PF_ERR_IO);
     assert_non_null(strstr(err.text, "No such file"));
     err.status = PF_OK;
-    assert_int_equal(pf_bytes_open("/", &in, &err), PF_ERR_FORMAT);
+    assert_int_equal(pf_bytes_open("/", NULL, &in, &err), PF_ERR_FORMAT);
 }
 
 static void test_empty_and_short(void **state)
@@ -180,7 +180,7 @@ static void test_standard_input_and_pipes(void **state)
     close(fds[1]);
     assert_true(dup2(fds[0], STDIN_FILENO) == STDIN_FILENO);
     close(fds[0]);
-    assert_int_equal(pf_bytes_open("-", &in, &err), PF_OK);
+    assert_int_equal(pf_bytes_open("-", NULL, &in, &err), PF_OK);
     enum pf_status end;
     assert_int_equal(pf_bytes_total(in), 0);
     assert_int_equal(drain(&end), 50000);

@@ -42,7 +42,7 @@ static int teardown(void **state)
 static void open_reader(void)
 {
     close_reader();
-    assert_int_equal(pf_bytes_open(cf_path(&c), &in, &err), PF_OK);
+    assert_int_equal(pf_bytes_open(cf_path(&c), NULL, &in, &err), PF_OK);
     assert_int_equal(pf_pcapng_new(in, &reader, &err), PF_OK);
 }
 
