@@ -600,6 +600,23 @@ bool pf_reasm_peek_lowest(const struct pf_reasm *r, uint32_t *seq, struct pf_spa
     return true;
 }
 
+size_t pf_reasm_peek_prefix(struct pf_reasm *r, uint8_t *dst, size_t cap)
+{
+    size_t len = 0;
+    const struct pf_seg *s = r->low;
+    while (s != NULL && len < cap) {
+        size_t n = s->len < cap - len ? s->len : cap - len;
+        memcpy(dst + len, s->data, n);
+        len += n;
+        struct pf_seg *below;
+        struct pf_seg *above;
+        uint64_t end = seg_end(s);
+        neighbours(r, end, &below, &above);
+        s = below != NULL && below->off == end ? below : NULL;
+    }
+    return len;
+}
+
 bool pf_reasm_is_complete(const struct pf_reasm *r)
 {
     return r->anchored && r->segs == 0 && r->left == 0 && r->end != 0 && r->next == r->end;

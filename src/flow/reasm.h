@@ -159,6 +159,9 @@ bool pf_reasm_unanchored_full(const struct pf_reasm *r);
 PF_MUST_USE bool pf_reasm_peek_lowest(const struct pf_reasm *r, uint32_t *seq,
                                       struct pf_span *span);
 
+/* Copies what is held without a hole from the lowest byte on, up to cap bytes; how many. */
+size_t pf_reasm_peek_prefix(struct pf_reasm *r, uint8_t *dst, size_t cap);
+
 /* Everything up to the FIN was delivered and nothing is held. */
 bool pf_reasm_is_complete(const struct pf_reasm *r);
 

@@ -3,6 +3,8 @@
 
 #include "tls/hsmsg.h"
 
+enum { LOOK_BYTES = 64 };
+
 /* The lowest held segment of a side. */
 struct lowest {
     bool held;
@@ -16,7 +18,7 @@ static bool syn_seen(const struct pf_flow *flow, int side)
     return (flow->side[side].seen & PF_SIDE_SYN) != 0;
 }
 
-static struct lowest look(const struct pf_tls_flow *t, const struct pf_flow *flow, int side)
+static struct lowest look(struct pf_tls_flow *t, const struct pf_flow *flow, int side)
 {
     struct lowest l = {.looks = PF_LOOKS_MORE};
     struct pf_span span;
@@ -24,6 +26,11 @@ static struct lowest look(const struct pf_tls_flow *t, const struct pf_flow *flo
     if (l.held) {
         l.at_start = syn_seen(flow, side) && l.seq == flow->side[side].isn + 1;
         l.looks = pf_hs_looks_like(span);
+    }
+    if (l.held && l.looks == PF_LOOKS_MORE) { /* a short segment: with those behind it, then */
+        uint8_t prefix[LOOK_BYTES];
+        size_t len = pf_reasm_peek_prefix(&t->reasm[side], prefix, sizeof prefix);
+        l.looks = pf_hs_looks_like((struct pf_span){prefix, len});
     }
     return l;
 }
