@@ -78,6 +78,7 @@ void bench_packer_free(struct bench_packer *p);
 void bench_pack_lz4(struct bench_packer *p, const struct bench_batch *b);   /* LZ4 alone */
 void bench_pack_store(struct bench_packer *p, const struct bench_batch *b); /* store/pack.h */
 size_t bench_pack_write(struct bench_packer *p); /* the bytes of the last bench_pack_lz4 */
+void bench_pack_rewind(struct bench_packer *p);  /* before it, outside of what is timed */
 size_t bench_pack_size(const struct bench_packer *p);
 
 /* ---- whole kernels; seconds are processor time for the whole workload */

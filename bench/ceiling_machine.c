@@ -55,7 +55,9 @@ static void one_thread(void *arg, unsigned index)
         bench_open(o, &k->batch); /* once for the caches */
     }
     bench_pack_lz4(p, &k->batch);
-    for (double start = bench_cpu(); can && spent < SECONDS; rounds++) {
+    for (; can && spent < SECONDS; rounds++) {
+        bench_pack_rewind(p);
+        double start = bench_cpu();
         if (k->what == 0) {
             bench_open(o, &k->batch);
         } else if (k->what == 1) {
@@ -63,7 +65,7 @@ static void one_thread(void *arg, unsigned index)
         } else {
             packed = bench_pack_write(p);
         }
-        spent = bench_cpu() - start;
+        spent += bench_cpu() - start;
     }
     packed = packed > 0 ? packed : bench_pack_size(p);
     bench_packer_free(p);

@@ -43,6 +43,7 @@ static void flush(struct worker *w)
         return;
     }
     bench_seal(w->opener, &w->batch);
+    bench_pack_rewind(w->packer);
     double t0 = bench_cpu();
     bench_open(w->opener, &w->batch);
     double t1 = bench_cpu();
