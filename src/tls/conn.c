@@ -13,6 +13,7 @@ static void half_init(struct pf_half *h, const struct pf_conn_env *env)
     pf_stream_init(&h->in, env->held_max, env->budget);
     pf_buf_init(&h->run, PF_RUN_RECORDS * sizeof(struct pf_run_record), env->budget);
     pf_buf_init(&h->message, MESSAGE_MAX, env->budget);
+    pf_buf_init(&h->late, env->held_max, env->budget);
     h->phase = PF_PHASE_NONE;
 }
 
@@ -42,6 +43,7 @@ static void half_fini(struct pf_half *h)
     pf_stream_fini(&h->in);
     pf_buf_fini(&h->run);
     pf_buf_fini(&h->message);
+    pf_buf_fini(&h->late);
     if (h->chain_live) {
         pf_chain_fini(&h->chain);
     }
@@ -71,6 +73,7 @@ void pf_half_stop(struct pf_half *h)
     pf_stream_fini(&h->in);
     pf_buf_fini(&h->run);
     pf_buf_fini(&h->message);
+    pf_buf_fini(&h->late);
     h->framed = end;
 }
 
@@ -84,6 +87,34 @@ static enum pf_status over_limit(struct pf_half *h, enum pf_status st)
     return st;
 }
 
+void pf_conn_at(struct pf_conn *c, uint64_t packet)
+{
+    c->at = packet > c->at ? packet : c->at;
+}
+
+static enum pf_status note_late(struct pf_conn *c, struct pf_half *h, uint64_t packet)
+{
+    const struct pf_late late = {.pos = pf_stream_end(&h->in), .packet = c->at};
+    const struct pf_late *all = (const struct pf_late *)(const void *)h->late.ptr;
+    size_t n = h->late.len / sizeof late;
+    if (packet >= c->at || (n > 0 && all[n - 1].packet == c->at)) {
+        return PF_OK;
+    }
+    return pf_buf_append(&h->late, &late, sizeof late);
+}
+
+uint64_t pf_half_ready(struct pf_half *h, uint64_t pos, uint64_t packet)
+{
+    const struct pf_late *all = (const struct pf_late *)(const void *)h->late.ptr;
+    size_t n = h->late.len / sizeof *all;
+    size_t passed = 0;
+    while (passed < n && all[passed].pos <= pos) {
+        h->late_packet = all[passed++].packet;
+    }
+    pf_buf_consume(&h->late, passed * sizeof *all);
+    return packet > h->late_packet ? packet : h->late_packet;
+}
+
 enum pf_status pf_conn_feed(struct pf_conn *c, enum pf_dir dir, struct pf_span data,
                             uint64_t packet, int64_t ts_ns)
 {
@@ -91,7 +122,8 @@ enum pf_status pf_conn_feed(struct pf_conn *c, enum pf_dir dir, struct pf_span d
     if (h->stage == PF_STAGE_DEAD) {
         return PF_OK;
     }
-    return over_limit(h, pf_stream_append(&h->in, data, packet, ts_ns));
+    enum pf_status st = note_late(c, h, packet);
+    return over_limit(h, st == PF_OK ? pf_stream_append(&h->in, data, packet, ts_ns) : st);
 }
 
 enum pf_status pf_conn_gap(struct pf_conn *c, enum pf_dir dir, uint64_t lost, uint64_t packet)
@@ -100,7 +132,8 @@ enum pf_status pf_conn_gap(struct pf_conn *c, enum pf_dir dir, uint64_t lost, ui
     if (h->stage == PF_STAGE_DEAD) {
         return PF_OK;
     }
-    return over_limit(h, pf_stream_gap(&h->in, lost, packet));
+    enum pf_status st = note_late(c, h, packet);
+    return over_limit(h, st == PF_OK ? pf_stream_gap(&h->in, lost, packet) : st);
 }
 
 void pf_conn_finish(struct pf_conn *c)
@@ -253,7 +286,7 @@ enum pf_status pf_conn_session_answer(struct pf_conn *c, bool last)
     if (hs == NULL) {
         return PF_ERR_INTERNAL;
     }
-    uint64_t packet = hs->client_packet + PF_SESSION_SLACK;
+    uint64_t packet = pf_handshake_session_packet(hs);
     enum pf_status st = pf_secret_session(hs, &c->env->secrets, packet, last);
     c->waiting = st == PF_AGAIN;
     return st;

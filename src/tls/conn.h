@@ -36,10 +36,6 @@
 
 struct pf_conn;
 
-/* A resumed flow may use a session that became known up to so many packets after its ClientHello:
- * captures are a little out of order. */
-enum { PF_SESSION_SLACK = 8192 };
-
 /* One worker's shared machinery. All borrowed. */
 struct pf_conn_env {
     struct pf_secret_sources secrets;
@@ -69,12 +65,20 @@ struct pf_work {
     struct pf_lost lost;             /* PF_WORK_GAP */
     struct pf_unwrap_request unwrap; /* PF_WORK_UNWRAP */
     uint64_t session_packet; /* PF_WORK_SESSION: the answer is final once all have passed it */
+    uint64_t client_packet;  /* PF_WORK_SESSION: of the ClientHello */
 };
 
 /* server: the end that the client's first packet goes to. */
 PF_MUST_USE enum pf_status pf_conn_new(const struct pf_conn_env *env,
                                        const struct pf_server *server, struct pf_conn **out);
 void pf_conn_free(struct pf_conn *c);
+
+/*
+ * From now on bytes are fed because of this packet, which may be later than the one that brought
+ * them: they may have waited behind a hole. UINT64_MAX: because the flow has ended; what is learnt
+ * then is told to no other flow. Never goes back.
+ */
+void pf_conn_at(struct pf_conn *c, uint64_t packet);
 
 /* In-order bytes of a direction, which packet brought them and when. Copied. */
 PF_MUST_USE enum pf_status pf_conn_feed(struct pf_conn *c, enum pf_dir dir, struct pf_span data,
@@ -128,8 +132,8 @@ PF_MUST_USE enum pf_status pf_conn_detach(struct pf_conn *c, const struct pf_wor
 /* The direction's oldest detached run was opened, all of it. */
 void pf_conn_attach(struct pf_conn *c, enum pf_dir dir);
 
-/* The oldest was opened only up to `consumed` records: all detached runs of the direction come back,
- * and are handed out again. */
+/* The oldest was opened only up to `consumed` records: all detached runs of the direction come
+ * back, and are handed out again. */
 PF_MUST_USE enum pf_status pf_conn_take_back(struct pf_conn *c, enum pf_dir dir,
                                              struct pf_detached_run *const *runs, size_t count,
                                              size_t consumed);

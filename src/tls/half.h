@@ -55,6 +55,8 @@ struct pf_half {
     struct pf_buf run;     /* struct pf_run_record[]; the first begins at pf_stream_at */
     struct pf_buf message; /* handshake bytes that are not yet taken */
     uint64_t message_packet;
+    struct pf_buf late;   /* struct pf_late[]: see pf_half_ready */
+    uint64_t late_packet; /* of the last one that was passed */
     enum pf_stage stage;
     enum pf_phase phase;
     uint32_t hs_no;      /* which handshake: 0, then one more with every renegotiation */
@@ -86,14 +88,22 @@ struct pf_half {
 
 enum { PF_DETAIL_MAX = 640 };
 
+/* From this position on bytes were fed because of this packet, although an earlier one brought
+ * them. */
+struct pf_late {
+    uint64_t pos;
+    uint64_t packet;
+};
+
 struct pf_conn {
     const struct pf_conn_env *env;
+    uint64_t at; /* see pf_conn_at */
     struct pf_server server;
     struct pf_half half[2];
     struct pf_handshake hs[2]; /* handshake n is hs[n & 1] */
     uint32_t hs_count;         /* handshakes begun */
-    bool finishing; /* no more bytes will come */
-    bool final;     /* and all that did come was read: what waits for a fact stops waiting */
+    bool finishing;            /* no more bytes will come */
+    bool final; /* and all that did come was read: what waits for a fact stops waiting */
     bool flush;
     bool waiting;    /* a session was asked for and is not there yet */
     bool locked;     /* no secret: nothing will be opened */
@@ -118,6 +128,11 @@ static inline struct pf_handshake *pf_half_handshake(struct pf_conn *c, const st
 void pf_conn_note_alert(struct pf_conn *c, enum pf_dir dir, struct pf_span body);
 void pf_half_stop(struct pf_half *h);
 
+/* The packet with which the bytes up to pos had all come, packet having brought the last of them:
+ * so early, and no earlier, can what they say be known, on whatever worker. Positions asked for
+ * must not go back. */
+uint64_t pf_half_ready(struct pf_half *h, uint64_t pos, uint64_t packet);
+
 /* plain.c: one record in the clear; handshake bytes taken as messages. */
 PF_MUST_USE enum pf_status pf_plain_step(struct pf_conn *c, enum pf_dir dir);
 
@@ -135,7 +150,7 @@ PF_MUST_USE enum pf_status pf_keychange_step(struct pf_conn *c, enum pf_dir dir,
 /* The candidate of the present keys did not open a record: the next one, if there is any. */
 void pf_keychange_reject(struct pf_conn *c, struct pf_half *h);
 
-/* A record was opened under the present keys; packet brought it. */
+/* A record was opened under the present keys; it had come with packet. */
 PF_MUST_USE enum pf_status pf_keychange_proved(struct pf_conn *c, struct pf_half *h,
                                                uint64_t packet);
 

@@ -75,7 +75,7 @@ struct pf_handshake {
     char server_name[PF_NAME_MAX];
     char next_protocol[PF_NAME_MAX];
     uint8_t cert_spki[PF_SPKI_LEN];
-    uint64_t client_packet; /* of the ClientHello */
+    uint64_t client_packet; /* with which the ClientHello was complete */
     uint64_t known_packet;  /* the highest packet that brought a fact: see tls/session.h */
     uint64_t ticket_packet;
     struct pf_buf offered_ticket;
@@ -103,6 +103,17 @@ PF_MUST_USE enum pf_status pf_handshake_message(struct pf_handshake *hs, enum pf
 /* A ClientHello in SSLv2 framing, from its msg_type byte on. */
 PF_MUST_USE enum pf_status pf_handshake_sslv2_hello(struct pf_handshake *hs, struct pf_span record,
                                                     uint64_t packet);
+
+/* A resumed flow may use a session that became known up to so many packets after its ClientHello:
+ * captures are a little out of order. */
+enum { PF_SESSION_SLACK = 8192 };
+
+/* Up to which packet a session must have become known that this handshake resumes. */
+static inline uint64_t pf_handshake_session_packet(const struct pf_handshake *hs)
+{
+    uint64_t room = UINT64_MAX - hs->client_packet;
+    return hs->client_packet + (room < PF_SESSION_SLACK ? room : PF_SESSION_SLACK);
+}
 
 /* Something of this handshake was learnt from this packet. */
 static inline void pf_handshake_saw(struct pf_handshake *hs, uint64_t packet)

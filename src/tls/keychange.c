@@ -59,7 +59,8 @@ static void fill_work(const struct pf_conn *c, enum pf_dir dir, const struct pf_
         work->unwrap = pf_secret_unwrap_request(hs, &c->env->secrets, &c->server);
     } else {
         work->kind = PF_WORK_SESSION;
-        work->session_packet = hs->client_packet + PF_SESSION_SLACK;
+        work->session_packet = pf_handshake_session_packet(hs);
+        work->client_packet = hs->client_packet;
     }
 }
 

@@ -126,6 +126,7 @@ static enum pf_status sslv2_step(struct pf_conn *c, struct pf_half *h, bool *is_
     uint64_t packet;
     int64_t ts_ns;
     pf_stream_packet(&h->in, end - 1, &packet, &ts_ns);
+    packet = pf_half_ready(h, end - 1, packet);
     enum pf_status st = pf_handshake_sslv2_hello(&c->hs[0], record, packet);
     if (st != PF_OK) {
         c->bad_frame = true;
@@ -230,6 +231,7 @@ static enum pf_status on_record(struct pf_conn *c, enum pf_dir dir, const struct
     uint64_t packet;
     int64_t ts_ns;
     pf_stream_packet(&h->in, end - 1, &packet, &ts_ns);
+    packet = pf_half_ready(h, end - 1, packet);
     enum pf_status st = PF_OK;
     if (f->type == PF_CT_HANDSHAKE) {
         st = pf_plain_collect(h, body, packet);

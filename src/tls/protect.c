@@ -106,6 +106,7 @@ static enum pf_status open_control(struct pf_conn *c, enum pf_dir dir, const str
         return st;
     }
     h->seq++;
+    packet = pf_half_ready(h, frame_end(f) - 1, packet);
     if (!h->proved) {
         st = pf_keychange_proved(c, h, packet);
     }
@@ -145,7 +146,8 @@ static enum pf_status frame_records(struct pf_conn *c, enum pf_dir dir, struct p
         if (st != PF_OK) {
             return st;
         }
-        if (is_run_full(c, h)) {
+        /* What proves the keys is looked at when it comes: others wait for it (tls/session.h). */
+        if (is_run_full(c, h) || !h->proved) {
             return hand_out(h, dir, work);
         }
     }
@@ -244,7 +246,8 @@ enum pf_status pf_protect_run_done(struct pf_conn *c, enum pf_dir dir,
         h->seq += k;
         h->opened_any = true;
         if (!h->proved) {
-            st = pf_keychange_proved(c, h, records[k - 1].packet);
+            uint64_t end = at + records[0].offset + records[0].body_len;
+            st = pf_keychange_proved(c, h, pf_half_ready(h, end - 1, records[0].packet));
         }
     }
     h->run.len = 0;

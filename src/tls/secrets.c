@@ -416,7 +416,8 @@ static enum pf_status publish_as(const struct pf_handshake *hs, struct pf_sessio
 
 enum pf_status pf_secret_publish(struct pf_handshake *hs, const struct pf_secret_sources *src)
 {
-    if (src->sessions == NULL || hs->version == PF_VERSION_TLS13 || hs->suite == NULL) {
+    if (src->sessions == NULL || hs->version == PF_VERSION_TLS13 || hs->suite == NULL ||
+        hs->known_packet == UINT64_MAX) {
         return PF_OK;
     }
     if (!hs->origin_published && !pf_secret_resumed(hs)) {
