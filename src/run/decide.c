@@ -43,10 +43,10 @@ static void anchor_other(struct pf_tls_flow *t, const struct pf_flow *flow, int 
                          const struct lowest *l, const struct pf_pkt *hello)
 {
     bool hello_like = l->looks == PF_LOOKS_SERVER_HELLO || l->looks == PF_LOOKS_CLIENT_HELLO;
-    bool spoke = (flow->side[side].seen & PF_SIDE_DATA) != 0;
+    bool spoke = t->late && (flow->side[side].seen & PF_SIDE_DATA) != 0;
     if (l->held && hello_like) {
         pf_reasm_anchor(&t->reasm[side], l->seq);
-    } else if (syn_seen(flow, side) && (!spoke || (l->held && l->at_start))) {
+    } else if (syn_seen(flow, side) && !spoke) {
         pf_reasm_anchor(&t->reasm[side], flow->side[side].isn + 1);
     } else if (hello != NULL && (hello->flags & PF_TCP_ACK) != 0) {
         pf_reasm_anchor(&t->reasm[side], hello->ack);

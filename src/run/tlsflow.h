@@ -73,6 +73,7 @@ struct pf_tls_flow {
     uint8_t is;               /* enum pf_tls_flow_is */
     uint8_t client;           /* side that is the client */
     bool ssl2;
+    bool late;              /* something else came before it in this connection, and was not kept */
     bool parked;            /* waits for another flow's session */
     bool ending;            /* no more packets: what is left is being brought out */
     uint64_t client_packet; /* parked: the flow's place in the order of waiting */

@@ -126,7 +126,10 @@ enum pf_status pf_worker_new(const struct pf_worker_setup *setup, struct pf_work
         .psks = config->psks,
         .psk_count = config->psk_count,
         .sessions = setup->sessions,
+        .known = config->task == PF_TASK_LEARN ? NULL : setup->known,
+        .learn = config->task == PF_TASK_LEARN ? setup->known : NULL,
     };
+    env->conn.keep_secrets = config->task == PF_TASK_SECRETS || config->task == PF_TASK_LEARN;
     pf_table_init(&w->table, &env->budget);
     pf_reasm_env_init(&env->reasm, &env->budget, PF_REASM_MAX_HELD);
     enum pf_status st = make_engines(w, err);
@@ -369,6 +372,7 @@ static enum pf_status maybe_begin(struct pf_worker *w, struct pf_flow *flow,
     struct pf_tls_flow *t;
     enum pf_status st = pf_tls_flow_new(&w->env, flow, &t);
     if (st == PF_OK) {
+        t->late = flow->tag == TAG_OTHER;
         pf_table_set_stream(&w->table, flow, t);
     }
     if (st == PF_ERR_LIMIT) {
