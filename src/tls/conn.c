@@ -199,6 +199,31 @@ static void stop_if_locked(struct pf_conn *c)
     }
 }
 
+/* What is wrong with the connection stays with it: only errors of the run's own come back. */
+static enum pf_status contain(struct pf_conn *c, struct pf_half *h, enum pf_status st)
+{
+    switch (pf_status_class(st)) {
+    case PF_CLASS_NONE:
+    case PF_CLASS_SYSTEM:
+    case PF_CLASS_USAGE:
+    case PF_CLASS_INTERNAL:
+        return st;
+    case PF_CLASS_LIMIT:
+        h->limit = true;
+        break;
+    case PF_CLASS_UNSUPPORTED:
+    case PF_CLASS_NOKEY:
+    case PF_CLASS_INPUT:
+        h->rejected += h->proved ? 1 : 0;
+        c->unsupported |= !h->proved;
+        c->locked |= !h->proved;
+        break;
+    }
+    pf_half_stop(h);
+    stop_if_locked(c);
+    return PF_OK;
+}
+
 /* One direction, as far as it goes. */
 static enum pf_status half_advance(struct pf_conn *c, enum pf_dir dir, struct pf_work *work,
                                    bool *moved)
@@ -210,12 +235,10 @@ static enum pf_status half_advance(struct pf_conn *c, enum pf_dir dir, struct pf
             *moved = true;
             continue;
         }
-        if (st == PF_ERR_LIMIT) {
-            st = over_limit(&c->half[dir], st);
-            *moved = true;
-            continue;
+        if (st >= 0 || contain(c, &c->half[dir], st) != PF_OK) {
+            return st;
         }
-        return st;
+        *moved = true;
     }
 }
 
@@ -257,7 +280,7 @@ enum pf_status pf_conn_next(struct pf_conn *c, struct pf_work *work)
 enum pf_status pf_conn_run_done(struct pf_conn *c, const struct pf_work *work,
                                 const struct pf_run_result *result)
 {
-    return pf_protect_run_done(c, work->dir, result);
+    return contain(c, &c->half[work->dir], pf_protect_run_done(c, work->dir, result));
 }
 
 /* The handshake whose search asked for something. */
@@ -277,7 +300,10 @@ enum pf_status pf_conn_unwrapped(struct pf_conn *c, const uint8_t *pre_master)
     if (hs == NULL) {
         return PF_ERR_INTERNAL;
     }
-    return pf_secret_unwrapped(hs, c->env->kdf, &c->env->secrets, &c->server, pre_master);
+    enum pf_status st =
+        pf_secret_unwrapped(hs, c->env->kdf, &c->env->secrets, &c->server, pre_master);
+    struct pf_half *h = &c->half[pf_half_handshake(c, &c->half[PF_C2S]) == hs ? PF_C2S : PF_S2C];
+    return contain(c, h, st);
 }
 
 enum pf_status pf_conn_session_answer(struct pf_conn *c, bool last)

@@ -55,8 +55,9 @@ struct pf_half {
     struct pf_buf run;     /* struct pf_run_record[]; the first begins at pf_stream_at */
     struct pf_buf message; /* handshake bytes that are not yet taken */
     uint64_t message_packet;
-    struct pf_buf late;   /* struct pf_late[]: see pf_half_ready */
-    uint64_t late_packet; /* of the last one that was passed */
+    uint64_t message_left; /* of a message that is too long to be any: passed over */
+    struct pf_buf late;    /* struct pf_late[]: see pf_half_ready */
+    uint64_t late_packet;  /* of the last one that was passed */
     enum pf_stage stage;
     enum pf_phase phase;
     uint32_t hs_no;      /* which handshake: 0, then one more with every renegotiation */

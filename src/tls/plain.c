@@ -15,6 +15,13 @@ static enum pf_status next_handshake(struct pf_conn *c, enum pf_dir dir)
     struct pf_half *h = &c->half[dir];
     const struct pf_half *other = &c->half[1 - dir];
     uint32_t next = h->hs_no + 1;
+    struct pf_handshake *present = pf_half_handshake(c, h);
+    if (dir == PF_C2S && h->hs_no > other->hs_no &&
+        !pf_handshake_has(present, PF_FACT_SERVER_HELLO)) {
+        pf_handshake_fini(present); /* the one that was begun before was refused */
+        pf_handshake_init(present, c->env->budget);
+        return PF_OK;
+    }
     if (other->hs_no + 1 < next && other->stage != PF_STAGE_DEAD) {
         return PF_BLOCKED;
     }
@@ -83,7 +90,7 @@ enum pf_status pf_plain_messages(struct pf_conn *c, enum pf_dir dir, bool inside
             st = PF_OK; /* what it needs will not come: it is passed over */
         }
         if (st == PF_BLOCKED || pf_status_class(st) == PF_CLASS_SYSTEM ||
-            pf_status_class(st) == PF_CLASS_INTERNAL) {
+            pf_status_class(st) == PF_CLASS_INTERNAL || st == PF_ERR_LIMIT) {
             break;
         }
         if (st != PF_OK) {
@@ -96,12 +103,27 @@ enum pf_status pf_plain_messages(struct pf_conn *c, enum pf_dir dir, bool inside
     return st;
 }
 
+/* What the first message says of its length, header included; 0: it is not there yet. */
+static uint64_t claimed_len(const struct pf_buf *b)
+{
+    struct pf_cur c = pf_cur_over(b->ptr, b->len);
+    uint8_t type;
+    uint32_t len;
+    return pf_cur_u8(&c, &type) && pf_cur_u24(&c, &len) ? HEADER_LEN + (uint64_t)len : 0;
+}
+
 enum pf_status pf_plain_collect(struct pf_half *h, struct pf_span body, uint64_t packet)
 {
     h->message_packet = packet;
+    size_t passed = body.len < h->message_left ? body.len : (size_t)h->message_left;
+    h->message_left -= passed;
+    body = (struct pf_span){body.ptr + passed, body.len - passed};
     enum pf_status st = pf_buf_append(&h->message, body.ptr, body.len);
-    if (st == PF_ERR_LIMIT) {
-        h->message.len = 0; /* a message that claims to be longer than any is passed over */
+    uint64_t claimed = claimed_len(&h->message);
+    uint64_t held = (uint64_t)h->message.len + body.len;
+    if (st == PF_ERR_LIMIT && claimed > h->message.max && held <= claimed) {
+        h->message_left = claimed - held;
+        h->message.len = 0;
         h->plain_cut = true;
         return PF_OK;
     }
@@ -184,11 +206,23 @@ static enum pf_status find_record(struct pf_half *h)
     return pf_stream_next_gap(&h->in, h->framed) != NULL ? pass_gap(h, NULL) : PF_AGAIN;
 }
 
+/* What is encrypted comes behind the sender's own hello: if that was not captured, nothing of the
+ * connection can be opened, and nothing needs to be kept. */
+static bool is_headless(const struct pf_handshake *hs, enum pf_dir dir)
+{
+    uint32_t own = PF_FACT_SERVER_HELLO | PF_FACT_HELLO_RETRY;
+    return (hs->facts & (dir == PF_C2S ? (uint32_t)PF_FACT_CLIENT_HELLO : own)) == 0;
+}
+
 /* ChangeCipherSpec (RFC 5246 section 7.1); in TLS 1.3 it means nothing (RFC 8446 appendix D.4). */
 static enum pf_status on_change_cipher_spec(struct pf_conn *c, enum pf_dir dir, uint64_t packet)
 {
     struct pf_half *h = &c->half[dir];
     struct pf_handshake *hs = pf_half_handshake(c, h);
+    if (is_headless(hs, dir)) {
+        c->locked = true;
+        return PF_END;
+    }
     if (!pf_handshake_has(hs, PF_FACT_SERVER_HELLO) && !c->final) {
         if (pf_handshake_has(hs, PF_FACT_HELLO_RETRY)) {
             return PF_OK;
@@ -208,6 +242,10 @@ static enum pf_status on_protected(struct pf_conn *c, enum pf_dir dir)
 {
     struct pf_half *h = &c->half[dir];
     struct pf_handshake *hs = pf_half_handshake(c, h);
+    if (is_headless(hs, dir)) {
+        c->locked = true;
+        return PF_END;
+    }
     if (!pf_handshake_has(hs, PF_FACT_SERVER_HELLO) && !c->final) {
         return PF_BLOCKED;
     }

@@ -157,7 +157,8 @@ static bool wanted_keys(const struct pf_conn *c, const struct pf_handshake *hs)
 
 static enum pf_reason why_locked(struct pf_conn *c, const struct pf_handshake *hs)
 {
-    if (c->half[0].limit || c->half[1].limit) {
+    bool forgot = hs->extended_master && pf_handshake_has(hs, PF_FACT_TRANSCRIPT_LOST);
+    if (c->half[0].limit || c->half[1].limit || forgot) {
         say(c, "more bytes were waiting than the memory limit allows: give more with --memory");
         return PF_REASON_LIMIT_REACHED;
     }
