@@ -75,7 +75,8 @@ static void by_hello(struct pf_tls_flow *t, const struct pf_flow *flow, const st
         }
         is_tls(t, client ? s : 1 - s);
         pf_reasm_anchor(&t->reasm[s], l[s].seq);
-        bool own = pkt != NULL && pkt->side == s && pkt->seq == l[s].seq;
+        /* What a ServerHello acknowledges lies behind the client's hello, not before it. */
+        bool own = client && pkt != NULL && pkt->side == s && pkt->seq == l[s].seq;
         anchor_other(t, flow, 1 - s, &l[1 - s], own ? pkt : NULL);
     }
 }
