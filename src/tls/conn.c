@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-enum { MESSAGE_MAX = 256 * 1024, ALERT_FATAL = 2, ALERT_CLOSE_NOTIFY = 0 };
+enum { MESSAGE_MAX = 256 * 1024, SECRETS_MAX = 32 * 1024, ALERT_FATAL = 2, ALERT_CLOSE_NOTIFY = 0 };
 
 static void half_init(struct pf_half *h, const struct pf_conn_env *env)
 {
@@ -34,6 +34,7 @@ enum pf_status pf_conn_new(const struct pf_conn_env *env, const struct pf_server
         half_init(&c->half[d], env);
         pf_handshake_init(&c->hs[d], env->budget);
     }
+    pf_buf_init(&c->secrets, SECRETS_MAX, env->budget);
     *out = c;
     return PF_OK;
 }
@@ -44,6 +45,7 @@ static void half_fini(struct pf_half *h)
     pf_buf_fini(&h->run);
     pf_buf_fini(&h->message);
     pf_buf_fini(&h->late);
+    pf_copies_free(h->copies);
     if (h->chain_live) {
         pf_chain_fini(&h->chain);
     }
@@ -60,6 +62,14 @@ void pf_conn_free(struct pf_conn *c)
         half_fini(&c->half[d]);
         pf_handshake_fini(&c->hs[d]);
     }
+    if (c->first != NULL) {
+        pf_handshake_fini(c->first);
+        free(c->first);
+    }
+    if (c->secrets.len > 0) {
+        pf_wipe(c->secrets.ptr, c->secrets.len);
+    }
+    pf_buf_fini(&c->secrets);
     pf_budget_give(c->env->budget, sizeof *c);
     free(c);
 }
@@ -67,6 +77,8 @@ void pf_conn_free(struct pf_conn *c)
 /* Gives the direction's memory back: what comes from now on is not kept. */
 void pf_half_stop(struct pf_half *h)
 {
+    pf_copies_close(h);
+    h->waits = false;
     h->stage = PF_STAGE_DEAD;
     uint64_t end = pf_stream_end(&h->in);
     pf_stream_consume(&h->in, end);
@@ -136,6 +148,11 @@ enum pf_status pf_conn_gap(struct pf_conn *c, enum pf_dir dir, uint64_t lost, ui
     return over_limit(h, st == PF_OK ? pf_stream_gap(&h->in, lost, packet) : st);
 }
 
+enum pf_status pf_conn_other(struct pf_conn *c, enum pf_dir dir, const struct pf_copy_of *copy)
+{
+    return pf_copies_add(c, dir, copy);
+}
+
 void pf_conn_finish(struct pf_conn *c)
 {
     c->finishing = true;
@@ -174,6 +191,10 @@ void pf_conn_note_alert(struct pf_conn *c, enum pf_dir dir, struct pf_span body)
 
 static enum pf_status half_step(struct pf_conn *c, enum pf_dir dir, struct pf_work *work)
 {
+    enum pf_status st = pf_copies_wait(c, dir);
+    if (st != PF_OK) {
+        return st;
+    }
     switch (c->half[dir].stage) {
     case PF_STAGE_PLAIN:
         return pf_plain_step(c, dir);
@@ -265,7 +286,8 @@ enum pf_status pf_conn_next(struct pf_conn *c, struct pf_work *work)
         return PF_AGAIN;
     }
     enum pf_status st = advance(c, work);
-    if (st == PF_AGAIN && c->finishing && !c->final) {
+    bool elsewhere = c->half[PF_C2S].detached > 0 || c->half[PF_S2C].detached > 0;
+    if (st == PF_AGAIN && c->finishing && !c->final && !elsewhere) {
         /* Only now: what was fed is read the same way whether it had to wait or not. */
         c->final = true;
         c->flush = true;

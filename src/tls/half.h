@@ -11,6 +11,7 @@
 #define PF_TLS_HALF_H
 
 #include "tls/conn.h"
+#include "tls/copies.h"
 #include "tls/handshake.h"
 #include "tls/keys.h"
 #include "tls/open.h"
@@ -36,17 +37,27 @@ struct pf_loss {
     bool scan;             /* the next record header has to be looked for */
     bool scanned;          /* the present place was found by looking */
     bool uncertain;        /* the sequence number is not known */
+    bool clear;            /* the gap may have begun before the first record under keys */
+    bool stray;            /* bytes were passed over that belong to no record */
     bool inexact;          /* plain_bytes is only a bound */
+    bool second_iv;        /* chained CBC, clear: it was not the first IV of these keys */
+    bool told;             /* records and bytes are what is to be reported */
+    bool finished;         /* the first lost record under fresh keys was counted in `other` */
     uint64_t skip;         /* bytes of the cut record that lie behind the gap */
     uint64_t area;         /* bytes in which whole records may have been lost */
     uint64_t cut;          /* records that were certainly lost */
     uint64_t rejected;     /* records that did not verify: lost, or never sent */
+    uint64_t other;        /* of the lost ones: known to hold no application data */
+    uint64_t other_bytes;  /* their plaintext */
     uint64_t plain_bytes;  /* of the cut and rejected ones */
     uint64_t cipher_bytes; /* bytes that were not captured */
     uint64_t since_opened; /* stream bytes since the last record that was opened */
     uint64_t packet_before;
     uint64_t packet_after;
+    uint64_t records; /* when told; UINT64_MAX: not known */
+    uint64_t bytes;
     uint32_t headers; /* places that looked like a header and were none */
+    uint32_t trials;  /* spent on this gap */
 };
 
 struct pf_half {
@@ -56,23 +67,28 @@ struct pf_half {
     struct pf_buf message; /* handshake bytes that are not yet taken */
     uint64_t message_packet;
     uint64_t message_left; /* of a message that is too long to be any: passed over */
-    struct pf_buf late;    /* struct pf_late[]: see pf_half_ready */
-    uint64_t late_packet;  /* of the last one that was passed */
+    struct pf_buf late;   /* struct pf_late[]: see pf_half_ready */
+    uint64_t late_packet; /* of the last one that was passed */
     enum pf_stage stage;
     enum pf_phase phase;
     uint32_t hs_no;      /* which handshake: 0, then one more with every renegotiation */
     unsigned generation; /* of the secret search whose candidate the keys are from */
     bool proved;         /* a record was opened under the present keys */
     bool chain_live;
-    bool message_skips; /* the rest of a message that was too long, or cut, is being passed over */
+    bool message_skips; /* behind a gap: handshake bytes may begin in the middle of a message */
     bool plain_cut;     /* something of the handshake was not captured */
     bool ended;         /* close_notify seen */
     bool limit;         /* held bytes hit their cap */
+    bool search_limit;  /* a search behind a gap hit its budget: what follows was given up */
+    bool window_lost;   /* DEFLATE: what follows a gap cannot be inflated */
+    bool updated;       /* TLS 1.3: the last record was a KeyUpdate; the next is under other keys */
+    bool padded;        /* TLS 1.3: records were padded, their lengths tell only a bound */
     bool opened_any;
     bool early_locked; /* TLS 1.3: early data was passed over for want of its secret */
     struct pf_keys keys;
     struct pf_chain chain;
     struct pf_secret secret; /* TLS 1.3: that the keys are from */
+    uint8_t opened_phases;   /* TLS 1.3: in which a record was opened, 1 << phase */
     uint64_t seq;            /* of the next record to be opened */
     uint64_t mean_body;      /* running mean of record bodies, for guesses after a gap */
     uint64_t nonce_offset;   /* TLS 1.2 AEAD: explicit nonce minus sequence number */
@@ -81,6 +97,12 @@ struct pf_half {
     uint64_t rejected;        /* records that did not verify */
     uint64_t gaps;            /* that were reported */
     uint32_t trials;          /* spent on searches */
+    struct pf_copies *copies; /* differing copies of its bytes; NULL: there were none */
+    uint64_t verified;        /* position behind the last record that was, or was passed over */
+    bool waits;               /* for another copy of the record at framed, until: */
+    uint64_t wait_until;      /* the stream ends here, */
+    uint32_t wait_seen;       /* or this is not conn's copies_seen any more */
+    uint64_t given_up;        /* 1 + position of the record that was waited for in vain */
     uint32_t detached;        /* runs that are being opened elsewhere */
     uint64_t sync_until;      /* up to here runs were taken back: they are opened in place */
     uint64_t missing_records; /* UINT64_MAX: not known */
@@ -98,11 +120,13 @@ struct pf_late {
 
 struct pf_conn {
     const struct pf_conn_env *env;
-    uint64_t at; /* see pf_conn_at */
+    uint64_t at;          /* see pf_conn_at */
+    uint32_t copies_seen; /* differing copies that were kept, of both directions */
     struct pf_server server;
     struct pf_half half[2];
     struct pf_handshake hs[2]; /* handshake n is hs[n & 1] */
     uint32_t hs_count;         /* handshakes begun */
+    struct pf_handshake *first; /* the first one, once another has its place; or NULL */
     bool finishing;            /* no more bytes will come */
     bool final; /* and all that did come was read: what waits for a fact stops waiting */
     bool flush;
@@ -115,7 +139,8 @@ struct pf_conn {
     uint8_t alert_from;
     uint8_t alert_level;
     uint8_t alert_code;
-    bool alert_seen; /* fatal, before both sides had finished */
+    bool alert_seen;       /* fatal, before both sides had finished */
+    struct pf_buf secrets; /* key log lines of what was proved, if they are kept */
     struct pf_cert cert;
     char detail[PF_DETAIL_MAX];
 };
@@ -123,6 +148,20 @@ struct pf_conn {
 static inline struct pf_handshake *pf_half_handshake(struct pf_conn *c, const struct pf_half *h)
 {
     return &c->hs[h->hs_no & 1];
+}
+
+/* The keys are a candidate's that neither direction has proved. */
+static inline bool pf_half_candidate_is_open(struct pf_conn *c, const struct pf_half *h)
+{
+    return !h->proved && h->keys.version != PF_VERSION_TLS13 &&
+           !pf_half_handshake(c, h)->search.proved;
+}
+
+/* What a run's records said of those that follow. */
+static inline void pf_half_saw_inside(struct pf_half *h, const struct pf_run_result *result)
+{
+    h->padded |= result->padded;
+    h->updated = result->consumed > 0 ? result->key_update : h->updated;
 }
 
 /* conn.c */
@@ -183,6 +222,37 @@ PF_MUST_USE enum pf_status pf_tls13_next_keys(struct pf_conn *c, enum pf_dir dir
 PF_MUST_USE enum pf_status pf_tls13_successor(struct pf_conn *c, enum pf_dir dir,
                                               const struct pf_record *record);
 
+/* Whether the next record could be this one: under the present keys, or those that can follow. */
+PF_MUST_USE enum pf_status pf_tls13_fits(struct pf_conn *c, enum pf_dir dir,
+                                         const struct pf_record *record);
+
+/* cleargap.c: gaps before keys. cut: the frame that the gap cuts, or NULL. */
+PF_MUST_USE enum pf_status pf_clear_gap(struct pf_half *h, const struct pf_frame *cut);
+
+/* Looks for the next record while h->loss.scan. */
+PF_MUST_USE enum pf_status pf_clear_find(struct pf_conn *c, struct pf_half *h);
+
+/* Whether a record's handshake bytes may be taken: behind a gap only from where a message begins.
+ */
+bool pf_clear_takes(struct pf_half *h, struct pf_span body);
+
+/* Passes over one that is not taken: it may be sealed already. */
+PF_MUST_USE enum pf_status pf_clear_pass(struct pf_half *h, const struct pf_frame *f);
+
+/* A record of this type was understood: what was lost before it was in the clear too. */
+void pf_clear_sound(struct pf_half *h, uint8_t type);
+
+/* proof.c: the handshake's secret is proved, or there is none: see pf_secret_publish. */
+PF_MUST_USE enum pf_status pf_conn_publish(struct pf_conn *c, struct pf_handshake *hs);
+
+/* A record of TLS 1.3 was opened under the keys of the half's present phase. */
+void pf_conn_saw_phase(struct pf_conn *c, struct pf_half *h);
+
+/* tls13.c: the secret of a phase as it was logged; false when it was not. */
+bool pf_tls13_find_secret(const struct pf_conn *c, const struct pf_handshake *hs, enum pf_dir dir,
+                          enum pf_phase phase, struct pf_secret *out, enum pf_opened_by *by);
+enum pf_keylog_label pf_tls13_label(enum pf_dir dir, enum pf_phase phase);
+
 /* resync.c: the gap ahead of h->framed, under keys; cut: the frame that it cuts, or NULL. */
 void pf_resync_begin(struct pf_half *h, const struct pf_frame *cut);
 
@@ -190,12 +260,29 @@ void pf_resync_begin(struct pf_half *h, const struct pf_frame *cut);
 void pf_resync_lost_frame(struct pf_half *h);
 
 /* A record did not verify, and is passed over by the caller. */
-void pf_resync_rejected(struct pf_half *h, uint32_t body_len, uint64_t packet);
+void pf_resync_rejected(struct pf_half *h, const struct pf_frame *f, uint64_t packet);
 
 /* Finds the next record and its sequence number while h->loss.open. PF_OK: *work tells the loss. */
 PF_MUST_USE enum pf_status pf_resync_step(struct pf_conn *c, enum pf_dir dir, struct pf_work *work);
 
 /* At the end: what is still missing. PF_OK: *work tells it; PF_AGAIN: nothing. */
 PF_MUST_USE enum pf_status pf_resync_end(struct pf_conn *c, enum pf_dir dir, struct pf_work *work);
+
+/* A header of this connection's records, as far as keys, version and length tell. */
+bool pf_resync_fits(const struct pf_half *h, const struct pf_frame *f);
+
+/* Bytes of plaintext in a record; false: that is a bound. */
+bool pf_resync_plain_len(const struct pf_half *h, uint32_t body_len, uint32_t *len);
+
+/* losscount.c: what a loss comes to, once the number of the next record is known, or never will
+ * be. first: that number; rekeyed: keys that came into force inside the gap. */
+void pf_loss_settle(struct pf_half *h, uint64_t first, unsigned rekeyed, enum pf_phase old_phase);
+void pf_loss_guess(struct pf_half *h);
+
+/* number.c: the record's number, proved; on PF_OK the loss is told and h->seq is that of the record
+ * at h->framed. PF_ERR_REJECTED: none of those ahead verifies; PF_ERR_LIMIT: the budget is spent;
+ * PF_AGAIN: more bytes would make the search cheaper, or are needed. */
+PF_MUST_USE enum pf_status pf_number_find(struct pf_conn *c, enum pf_dir dir,
+                                          const struct pf_frame *frames, size_t n);
 
 #endif

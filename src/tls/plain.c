@@ -4,9 +4,22 @@
 
 #include "base/cursor.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { HEADER_LEN = 4, SSLV2_HEADER_LEN = 2, SSLV2_LEN_BIT = 0x80 };
+
+/* The first handshake is the one that a flow's line tells of; renegotiations take its place. */
+static bool keep_first(struct pf_conn *c)
+{
+    c->first = malloc(sizeof *c->first);
+    if (c->first != NULL) {
+        *c->first = c->hs[0];
+        pf_wipe(&c->first->master, sizeof c->first->master);
+        pf_handshake_init(&c->hs[0], c->env->budget);
+    }
+    return c->first != NULL;
+}
 
 /* A renegotiation's first message begins the direction's next handshake; both directions meet in
  * the same one. PF_BLOCKED: the other direction still needs the place that it would take. */
@@ -26,6 +39,9 @@ static enum pf_status next_handshake(struct pf_conn *c, enum pf_dir dir)
         return PF_BLOCKED;
     }
     if (c->hs_count < next + 1) {
+        if (next == 2 && !keep_first(c)) {
+            return PF_ERR_NOMEM;
+        }
         pf_handshake_fini(&c->hs[next & 1]);
         pf_handshake_init(&c->hs[next & 1], c->env->budget);
         c->hs_count = next + 1;
@@ -57,7 +73,7 @@ static enum pf_status take_message(struct pf_conn *c, enum pf_dir dir, struct pf
         c->hs_count = c->hs_count == 0 ? 1 : c->hs_count;
     }
     if (st == PF_OK && type == PF_HS_NEW_SESSION_TICKET && hs->search.proved) {
-        return pf_secret_publish(hs, &c->env->secrets);
+        return pf_conn_publish(c, hs);
     }
     return st;
 }
@@ -133,7 +149,7 @@ enum pf_status pf_plain_collect(struct pf_half *h, struct pf_span body, uint64_t
 /* A ClientHello in SSLv2 framing (RFC 5246 appendix E.2) can only be a client's first bytes. */
 static enum pf_status sslv2_step(struct pf_conn *c, struct pf_half *h, bool *is_sslv2)
 {
-    struct pf_span bytes = pf_stream_peek(&h->in, 0, true);
+    struct pf_span bytes = pf_stream_peek(&h->in, 0);
     *is_sslv2 = bytes.len > 0 && (bytes.ptr[0] & SSLV2_LEN_BIT) != 0;
     if (!*is_sslv2) {
         return PF_OK;
@@ -160,50 +176,6 @@ static enum pf_status sslv2_step(struct pf_conn *c, struct pf_half *h, bool *is_
     h->framed = end;
     pf_stream_consume(&h->in, end);
     return PF_END;
-}
-
-/* Passes over what cannot be read: the gap, and the rest of the record that it cut. */
-static enum pf_status pass_gap(struct pf_half *h, const struct pf_frame *cut)
-{
-    const struct pf_stream_gap *gap = pf_stream_next_gap(&h->in, h->framed);
-    h->loss.skip = 0;
-    if (cut != NULL) {
-        uint64_t missing = PF_RECORD_HEADER_LEN + cut->body_len - (gap->pos - h->framed);
-        h->loss.skip = missing > gap->lost ? missing - gap->lost : 0;
-    }
-    h->plain_cut = true;
-    h->message.len = 0;
-    h->loss.scan = true;
-    h->framed = gap->pos;
-    pf_stream_consume(&h->in, h->framed);
-    return PF_END;
-}
-
-/* After a gap in the clear: the next thing that looks like a record. */
-static enum pf_status find_record(struct pf_half *h)
-{
-    if (h->loss.skip > 0) {
-        struct pf_skip k = pf_stream_skip(&h->in, h->framed, h->loss.skip);
-        h->framed = k.pos;
-        h->loss.skip = k.left;
-        return k.left > 0 ? PF_AGAIN : PF_END;
-    }
-    struct pf_span bytes = pf_stream_peek(&h->in, h->framed, true);
-    struct pf_frame f;
-    size_t at = 0;
-    while (pf_frame_parse((struct pf_span){bytes.ptr + at, bytes.len - at}, &f)) {
-        if (pf_frame_plausible(&f) && f.body_len > 0) {
-            h->loss.scan = false;
-            break;
-        }
-        at++;
-    }
-    h->framed += at;
-    pf_stream_consume(&h->in, h->framed);
-    if (!h->loss.scan) {
-        return PF_END;
-    }
-    return pf_stream_next_gap(&h->in, h->framed) != NULL ? pass_gap(h, NULL) : PF_AGAIN;
 }
 
 /* What is encrypted comes behind the sender's own hello: if that was not captured, nothing of the
@@ -271,6 +243,10 @@ static enum pf_status on_record(struct pf_conn *c, enum pf_dir dir, const struct
     pf_stream_packet(&h->in, end - 1, &packet, &ts_ns);
     packet = pf_half_ready(h, end - 1, packet);
     enum pf_status st = PF_OK;
+    if (f->type == PF_CT_HANDSHAKE && !pf_clear_takes(h, body)) {
+        return pf_clear_pass(h, f);
+    }
+    pf_clear_sound(h, f->type);
     if (f->type == PF_CT_HANDSHAKE) {
         st = pf_plain_collect(h, body, packet);
     } else if (f->type == PF_CT_CHANGE_CIPHER_SPEC) {
@@ -298,7 +274,7 @@ enum pf_status pf_plain_step(struct pf_conn *c, enum pf_dir dir)
         }
     }
     if (h->loss.scan) {
-        return find_record(h);
+        return pf_clear_find(c, h);
     }
     if (dir == PF_C2S && h->framed == 0) {
         bool is_sslv2;
@@ -314,9 +290,9 @@ enum pf_status pf_plain_step(struct pf_conn *c, enum pf_dir dir)
     case PF_FRAME_MORE:
         return PF_AGAIN;
     case PF_FRAME_CUT:
-        return pass_gap(h, &f);
+        return pf_clear_gap(h, &f);
     case PF_FRAME_GAP:
-        return pass_gap(h, NULL);
+        return pf_clear_gap(h, NULL);
     case PF_FRAME_BAD:
         break;
     }

@@ -247,7 +247,7 @@ static struct pf_span text_or_null(const char *s, uint8_t len)
 
 void pf_conn_report(struct pf_conn *c, struct pf_conn_report *out)
 {
-    struct pf_handshake *hs = &c->hs[0];
+    struct pf_handshake *hs = c->first != NULL ? c->first : &c->hs[0];
     bool client = pf_handshake_has(hs, PF_FACT_CLIENT_HELLO);
     bool server = pf_handshake_has(hs, PF_FACT_SERVER_HELLO);
     memset(out, 0, sizeof *out);
@@ -279,5 +279,10 @@ void pf_conn_report(struct pf_conn *c, struct pf_conn_report *out)
     for (int d = 0; d < 2; d++) {
         out->dir[d].missing_records = c->half[d].missing_records;
         out->dir[d].missing_bytes = c->half[d].missing_bytes;
+        if (out->status == PF_FLOW_LOCKED) {
+            continue; /* nothing tells which copy is true */
+        }
+        out->dir[d].conflicts = pf_copies_conflicts(&c->half[d], &out->dir[d].conflict,
+                                                    &out->dir[d].conflict_count);
     }
 }
