@@ -36,9 +36,13 @@ struct pf_options {
     struct pf_strings keylogs;
     struct pf_strings psks; /* hexadecimal */
     enum pf_run_mode mode;
-    bool json; /* PF_RUN_HANDSHAKES: lines for programs */
+    bool json;     /* PF_RUN_HANDSHAKES: lines for programs */
+    bool two_pass; /* the captures, which must be files, are read twice: sessions that begin later,
+                      too, open the flows that resume them */
     const char *key_password_file;
-    const char *output; /* the result directory; NULL in the other modes */
+    const char *output; /* the result directory; PF_RUN_SECRETS: the key log, or NULL; else NULL */
+    const char *inject; /* PF_RUN_SECRETS: a pcapng of the captures, which must be files, with the
+                           secrets inside; or NULL. capture/ngwrite.h says what is kept of them */
     const char *filter; /* pcap filter expression */
     unsigned jobs;      /* worker threads; 0: the processors this process may use */
     uint64_t memory;    /* bytes for all buffers; 0: 1 GiB */
@@ -46,7 +50,7 @@ struct pf_options {
     int level;
     bool sha256;
     bool strict; /* only noted in the manifest; the exit status is the caller's */
-    bool force;  /* replace an earlier result */
+    bool force;  /* replace an earlier result, or file */
     int verbosity;
 };
 

@@ -34,6 +34,8 @@ struct pf_item {
     /* 1, 2, 3 … over all captures; filtered packets are counted too. Secrets have that of the
      * packet before them, or 0. */
     uint64_t number;
+    uint32_t interface;     /* of its section, as the capture numbers them; 0 in a pcap */
+    uint32_t section;       /* of its capture */
     uint32_t linktype;      /* LINKTYPE_ value as in the file, not libpcap's DLT_ */
     struct pf_span secrets; /* PF_ITEM_SECRETS */
 };

@@ -164,6 +164,8 @@ enum pf_status pf_pcapfile_next(struct pf_pcapfile *r, struct pf_item *item, str
         item->len = header->len > header->caplen ? header->len : header->caplen;
         item->ts_ns = time_of(&header->ts);
         item->linktype = r->linktype;
+        item->interface = 0;
+        item->section = 0;
         return PF_OK;
     }
     if (rc == PCAP_ERROR_BREAK && pf_bytes_error(r->in)->status == PF_OK) {

@@ -41,6 +41,7 @@ struct pf_pcapng {
     struct iface *ifaces;
     size_t n_ifaces;
     size_t cap_ifaces;
+    uint32_t section; /* how many there were */
     int64_t last_ts;
     uint64_t other_secrets;
 };
@@ -175,6 +176,7 @@ static enum pf_status on_section(struct pf_pcapng *r, struct block *b, struct pf
     if (major != 1) {
         return pf_error_set(err, PF_ERR_UNSUPPORTED, "pcapng version %u is not read", major);
     }
+    r->section++;
     r->n_ifaces = 0; /* interfaces are numbered anew in every section */
     return PF_OK;
 }
@@ -275,6 +277,8 @@ static enum pf_status on_packet(struct pf_pcapng *r, struct block *b, struct pf_
         return damaged(r, err, "an interface that was not described");
     }
     fill_frame(item, data, len, r->ifaces[iface].linktype);
+    item->interface = iface;
+    item->section = r->section;
     item->ts_ns = pf_ngtime_ns(&r->ifaces[iface].time, (uint64_t)hi << 32 | lo);
     r->last_ts = item->ts_ns;
     return PF_OK;
@@ -300,6 +304,8 @@ static enum pf_status on_simple(struct pf_pcapng *r, struct block *b, struct pf_
         return damaged(r, err, "a packet longer than its block");
     }
     fill_frame(item, data, len, r->ifaces[0].linktype);
+    item->interface = 0;
+    item->section = r->section;
     item->ts_ns = r->last_ts;
     return PF_OK;
 }

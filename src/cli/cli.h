@@ -27,6 +27,7 @@ enum pf_exit {
 
 int pf_cli_decrypt(int argc, char **argv);
 int pf_cli_handshakes(int argc, char **argv);
+int pf_cli_secrets(int argc, char **argv);
 int pf_cli_list(int argc, char **argv);
 int pf_cli_cat(int argc, char **argv);
 int pf_cli_extract(int argc, char **argv);

@@ -16,6 +16,7 @@ static const struct command commands[] = {
      "decrypt captures into a result directory"},
     {"handshakes", pf_cli_handshakes, "[OPTIONS] CAPTURE...",
      "what connections negotiated and what would open them; needs no key"},
+    {"secrets", pf_cli_secrets, "[OPTIONS] CAPTURE...", "the session secrets as a key log"},
     {"list", pf_cli_list, "DIR [--json]", "the flows of a result"},
     {"cat", pf_cli_cat, "DIR FLOW [--c2s | --s2c] [--clear]",
      "one flow's plaintext to standard output"},

@@ -90,7 +90,9 @@ enum {
     OPT_LEVEL,
     OPT_SHA256,
     OPT_STRICT,
-    OPT_JSON
+    OPT_JSON,
+    OPT_INJECT,
+    OPT_TWO_PASS
 };
 
 static const char shorts[] = ":k:l:o:f:j:qvh";
@@ -110,6 +112,8 @@ static const struct option longs[] = {
     {"sha256", no_argument, NULL, OPT_SHA256},
     {"strict", no_argument, NULL, OPT_STRICT},
     {"json", no_argument, NULL, OPT_JSON},
+    {"inject", required_argument, NULL, OPT_INJECT},
+    {"two-pass", no_argument, NULL, OPT_TWO_PASS},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
@@ -120,6 +124,9 @@ static bool serves(enum pf_run_mode mode, int c)
     switch (c) {
     case 'o':
     case OPT_FORCE:
+        return mode == PF_RUN_DECRYPT || mode == PF_RUN_SECRETS;
+    case OPT_INJECT:
+        return mode == PF_RUN_SECRETS;
     case OPT_COMPRESS:
     case OPT_LEVEL:
     case OPT_SHA256:
@@ -217,6 +224,12 @@ static bool set_option(struct pf_cli_options *o, int c, const char *command, con
         return true;
     case OPT_JSON:
         o->run.json = true;
+        return true;
+    case OPT_INJECT:
+        o->run.inject = value;
+        return true;
+    case OPT_TWO_PASS:
+        o->run.two_pass = true;
         return true;
     case 'q':
         o->run.verbosity--;

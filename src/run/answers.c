@@ -51,14 +51,34 @@ struct pf_lines *pf_answers_lines(struct pf_answers *a, unsigned worker)
     return a->lines[worker];
 }
 
+/* One whose secrets do not fit is counted with those that were given up. */
+static enum pf_status keep_secrets(struct pf_tls_flow_env *env, const struct pf_tls_flow *t)
+{
+    struct pf_buf lines;
+    pf_buf_init(&lines, PF_LINES_SECRET_MAX, NULL);
+    enum pf_status st = pf_conn_secrets(t->conn, &lines);
+    if (st == PF_OK || st == PF_ERR_LIMIT) {
+        enum pf_status kept = pf_lines_append(env->lines, t->first_packet, &t->key,
+                                              (struct pf_span){lines.ptr, lines.len}, env->err);
+        st = kept == PF_OK ? st : kept;
+    }
+    if (lines.len > 0) {
+        pf_wipe(lines.ptr, lines.len);
+    }
+    pf_buf_fini(&lines);
+    env->limits += st == PF_ERR_LIMIT ? 1 : 0;
+    return st == PF_ERR_LIMIT ? PF_OK : st;
+}
+
 enum pf_status pf_answers_flow(struct pf_tls_flow_env *env, const struct pf_tls_flow *t,
                                const struct pf_conn_report *report)
 {
-    (void)t;
     (void)report;
     switch (env->task) {
-    case PF_TASK_HANDSHAKES:
     case PF_TASK_SECRETS:
+        return t->conn != NULL ? keep_secrets(env, t) : PF_OK;
+    case PF_TASK_HANDSHAKES:
+    case PF_TASK_LEARN:
     case PF_TASK_DECRYPT:
         break;
     }
@@ -73,6 +93,13 @@ enum pf_status pf_answers_close(struct pf_answers *a, struct pf_error *err)
     }
     a->closed = st == PF_OK;
     return st;
+}
+
+void pf_answers_rewind(struct pf_answers *a)
+{
+    for (unsigned i = 0; i < a->workers; i++) {
+        pf_lines_rewind(a->lines[i]);
+    }
 }
 
 enum pf_status pf_answers_next(struct pf_answers *a, struct pf_span *text, struct pf_error *err)

@@ -36,4 +36,7 @@ PF_MUST_USE enum pf_status pf_answers_close(struct pf_answers *a, struct pf_erro
 PF_MUST_USE enum pf_status pf_answers_next(struct pf_answers *a, struct pf_span *text,
                                            struct pf_error *err);
 
+/* The next text is the first again. */
+void pf_answers_rewind(struct pf_answers *a);
+
 #endif

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { PASSWORD_MAX = 4096, DSB_MAX = 256 << 20, PSK_MAX = 512 };
 
@@ -46,6 +47,7 @@ static enum pf_status load_numbers(const struct pf_options *o, struct pf_config 
 {
     c->task = task_of(o->mode);
     c->json = o->json;
+    c->two_pass = o->two_pass;
     c->jobs = o->jobs > 0 ? o->jobs : processors();
     c->memory = o->memory > 0 ? o->memory : MEMORY_DEFAULT;
     if (c->jobs > PF_JOBS_MAX) {
@@ -58,6 +60,21 @@ static enum pf_status load_numbers(const struct pf_options *o, struct pf_config 
         return pf_error_set(err, PF_ERR_USAGE,
                             "--memory is too little for %u workers: give more, or fewer --jobs",
                             c->jobs);
+    }
+    return PF_OK;
+}
+
+/* A pipe cannot be read again. What is not there is the reader's to report. */
+static enum pf_status check_captures(const struct pf_options *o, struct pf_error *err)
+{
+    for (size_t i = 0; i < o->captures.count && o->two_pass; i++) {
+        const char *path = o->captures.items[i];
+        struct stat st;
+        if (strcmp(path, "-") == 0 || (stat(path, &st) == 0 && !S_ISREG(st.st_mode))) {
+            return pf_error_set(err, PF_ERR_USAGE,
+                                "--two-pass reads every capture twice, and %s is no file",
+                                strcmp(path, "-") == 0 ? "standard input" : path);
+        }
     }
     return PF_OK;
 }
@@ -196,6 +213,7 @@ enum pf_status pf_config_load(const struct pf_options *o, struct pf_config *out,
 {
     memset(out, 0, sizeof *out);
     enum pf_status st = load_numbers(o, out, err);
+    st = st == PF_OK ? check_captures(o, err) : st;
     st = st == PF_OK ? load_keys(o, out, err) : st;
     st = st == PF_OK ? load_keylogs(o, out, err) : st;
     st = st == PF_OK ? load_psks(o, out, err) : st;
@@ -232,15 +250,17 @@ size_t pf_config_fragments_share(const struct pf_config *c)
 
 size_t pf_config_lines_share(const struct pf_config *c)
 {
-    return c->task != PF_TASK_DECRYPT ? (size_t)(c->memory / 4) : 0;
+    bool lines = c->task == PF_TASK_HANDSHAKES || c->task == PF_TASK_SECRETS;
+    return lines ? (size_t)(c->memory / 4) : 0;
 }
 
 size_t pf_config_worker_share(const struct pf_config *c)
 {
     uint64_t lanes =
         (uint64_t)c->jobs * PF_LANE_BATCHES * (PF_BATCH_BYTES + sizeof(struct pf_batch));
-    uint64_t taken = pf_config_sessions_share(c) + pf_config_fragments_share(c) + c->memory / 8 +
-                     pf_config_lines_share(c);
+    uint64_t sessions = (c->two_pass ? 2 : 1) * (uint64_t)pf_config_sessions_share(c);
+    uint64_t taken =
+        sessions + pf_config_fragments_share(c) + c->memory / 8 + pf_config_lines_share(c);
     uint64_t rest = c->memory - taken;
     return rest > lanes ? (size_t)((rest - lanes) / c->jobs) : 0;
 }

@@ -23,12 +23,18 @@ struct pf_options; /* plainflow.h */
 
 /* enum pf_run_mode of plainflow.h, for those who cannot see it. All but the first answer in lines
  * (run/answers.h) instead of writing a result directory. */
-enum pf_task { PF_TASK_DECRYPT, PF_TASK_HANDSHAKES, PF_TASK_SECRETS };
+enum pf_task {
+    PF_TASK_DECRYPT,
+    PF_TASK_HANDSHAKES,
+    PF_TASK_SECRETS,
+    PF_TASK_LEARN /* the first of two passes: sessions for the second */
+};
 
 struct pf_config {
     unsigned jobs;
     enum pf_task task;
     bool json; /* of the answers */
+    bool two_pass;
     uint64_t memory;
     struct pf_keyring *keyring;
     struct pf_keylog *keylog;

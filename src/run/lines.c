@@ -299,6 +299,11 @@ enum pf_status pf_lines_next(struct pf_lines *const *all, size_t count, struct p
     return read_row(best, r, text, err);
 }
 
+void pf_lines_rewind(struct pf_lines *l)
+{
+    l->head = 0;
+}
+
 static uint64_t rows_before(const struct pf_lines *l, uint64_t first_packet)
 {
     size_t low = 0;

@@ -41,6 +41,9 @@ PF_MUST_USE enum pf_status pf_lines_next(struct pf_lines *const *all, size_t cou
                                          struct pf_span *text, uint64_t *first_packet,
                                          struct pf_error *err);
 
+/* The next text is the first again. */
+void pf_lines_rewind(struct pf_lines *l);
+
 /* Texts of flows that began before this packet, in all closed spools. */
 uint64_t pf_lines_before(struct pf_lines *const *all, size_t count, uint64_t first_packet);
 

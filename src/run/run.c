@@ -5,6 +5,7 @@
 #include "run/answers.h"
 #include "run/board.h"
 #include "run/config.h"
+#include "run/deliver.h"
 #include "run/jobs.h"
 #include "run/lane.h"
 #include "run/reader.h"
@@ -20,6 +21,8 @@
 #include <string.h>
 #include <time.h>
 
+enum { LEARN_POLL_MS = 20 };
+
 #define NS_PER_S ((uint64_t)1000000000)
 
 /* A worker and its thread. */
@@ -34,9 +37,12 @@ struct pf_run {
     /* set once, before the threads start */
     struct pf_options options; /* strings are ours: see copy_options */
     struct pf_config config;
-    struct pf_store *store;     /* one of the two: by options.mode */
-    struct pf_answers *answers; /* the other */
+    struct pf_store *store;       /* one of the two: by options.mode */
+    struct pf_answers *answers;   /* the other */
+    struct pf_delivery *delivery; /* of a run for secrets */
     struct pf_sessions *sessions;
+    struct pf_sessions *known;  /* two passes: what the first learns; the outer run's */
+    const struct pf_run *outer; /* of a first pass: whose captures, config and known it borrows */
     struct pf_lane **lanes;
     struct pf_jobs *jobs;
     struct crew *crew;
@@ -54,6 +60,7 @@ struct pf_run {
     pthread_cond_t finished;
     bool done;
     struct pf_error error; /* the first */
+    struct pf_run *first;  /* of two passes; NULL when it is over */
 };
 
 static uint64_t now_ns(clockid_t clock)
@@ -139,6 +146,10 @@ static void finish_answers(struct pf_run *r, struct pf_flow_totals *totals)
 {
     struct pf_error err = {.status = PF_OK};
     enum pf_status st = pf_answers_close(r->answers, &err);
+    if (st == PF_OK && r->delivery != NULL && r->error.status == PF_OK) {
+        st = pf_delivery_write(r->delivery, r->answers, r->reader.source, r->options.filter,
+                               &r->board, &err);
+    }
     if (st != PF_OK) {
         fail(r, st, &err);
     }
@@ -199,9 +210,37 @@ static void finish(struct pf_run *r)
     r->summary.summary.message = r->error.status != PF_OK ? r->error.text : NULL;
 }
 
+/* The first of two passes, from start to end. What is wrong with a capture is told by the second.
+ */
+static enum pf_status learn_sessions(struct pf_run *r, struct pf_error *err)
+{
+    struct pf_run *first = r->first;
+    enum pf_status st = pf_run_start(first, err);
+    while (st == PF_OK && pf_run_wait(first, LEARN_POLL_MS) == PF_AGAIN) {
+        /* relaxed: a moment later is soon enough */
+        int stop = atomic_load_explicit(&r->board.stop, memory_order_relaxed);
+        if (stop != 0) {
+            pf_run_stop(first, SIGTERM);
+        }
+    }
+    if (st == PF_OK && first->error.status != PF_OK) {
+        *err = first->error;
+        st = err->status;
+    }
+    pthread_mutex_lock(&r->mutex);
+    r->first = NULL; /* its progress may be asked for */
+    pthread_mutex_unlock(&r->mutex);
+    pf_run_free(first);
+    return st;
+}
+
 static void *reader_main(void *arg)
 {
     struct pf_run *r = arg;
+    struct pf_error first = {.status = PF_OK};
+    if (r->first != NULL && learn_sessions(r, &first) != PF_OK) {
+        stop_for(r, &first);
+    }
     enum pf_status st = pf_reader_run(&r->reader);
     if (st != PF_OK) {
         struct pf_error err = {.status = PF_OK};
@@ -254,6 +293,7 @@ static enum pf_status copy_options(const struct pf_options *from, struct pf_opti
     to->keylogs = (struct pf_strings){NULL, 0};
     to->key_password_file = NULL;
     to->output = NULL;
+    to->inject = NULL;
     to->filter = NULL;
     if (from->filter != NULL && (to->filter = strdup(from->filter)) == NULL) {
         return PF_ERR_NOMEM;
@@ -280,6 +320,7 @@ static enum pf_status make_crew(struct pf_run *r, struct pf_error *err)
             .index = i,
             .config = &r->config,
             .sessions = r->sessions,
+            .known = r->known,
             .lane = r->lanes[i],
             .board = &r->board,
             .jobs = r->jobs,
@@ -299,29 +340,65 @@ static enum pf_status make_crew(struct pf_run *r, struct pf_error *err)
     return st;
 }
 
+/* Of two passes, the first uses what was loaded for the second. */
+static enum pf_status make_config(struct pf_run *r, const struct pf_options *o,
+                                  struct pf_error *err)
+{
+    if (r->outer == NULL) {
+        return pf_config_load(o, &r->config, err);
+    }
+    r->config = r->outer->config;
+    r->config.task = PF_TASK_LEARN;
+    r->known = r->outer->known;
+    return PF_OK;
+}
+
+static enum pf_status new_run(const struct pf_options *o, const struct pf_run *outer,
+                              struct pf_run **out, struct pf_error *err);
+
+static enum pf_status make_first(struct pf_run *r, const struct pf_options *o, struct pf_error *err)
+{
+    struct pf_options first = *o;
+    first.two_pass = false;
+    first.mode = PF_RUN_SECRETS; /* no store */
+    first.output = NULL;
+    first.inject = NULL;
+    enum pf_status st = pf_sessions_new(pf_config_sessions_share(&r->config), &r->known);
+    return st == PF_OK ? new_run(&first, r, &r->first, err) : st;
+}
+
 static enum pf_status make(struct pf_run *r, const struct pf_options *o, struct pf_error *err)
 {
     enum pf_status st = copy_options(o, &r->options);
-    st = st == PF_OK ? pf_config_load(o, &r->config, err) : st;
+    st = st == PF_OK ? make_config(r, o, err) : st;
     st = st == PF_OK ? pf_board_init(&r->board, r->config.jobs) : st;
     st = st == PF_OK ? pf_source_new(o->captures.items, o->captures.count, o->filter,
                                      &r->reader.source, err)
                      : st;
     st = st == PF_OK ? pf_sessions_new(pf_config_sessions_share(&r->config), &r->sessions) : st;
     st = st == PF_OK ? make_lanes(r) : st;
+    if (st == PF_OK && o->two_pass) {
+        st = make_first(r, o, err);
+    }
     if (st != PF_OK) {
         return st;
     }
-    return o->mode == PF_RUN_DECRYPT ? pf_store_create(o->output, o->force, &r->store, err)
-                                     : pf_answers_new(&r->config, &r->answers, err);
+    if (o->mode == PF_RUN_DECRYPT) {
+        return pf_store_create(o->output, o->force, &r->store, err);
+    }
+    st = pf_answers_new(&r->config, &r->answers, err);
+    bool delivers = r->config.task == PF_TASK_SECRETS;
+    return st == PF_OK && delivers ? pf_delivery_new(o, &r->delivery, err) : st;
 }
 
-enum pf_status pf_run_new(const struct pf_options *o, struct pf_run **out, struct pf_error *err)
+static enum pf_status new_run(const struct pf_options *o, const struct pf_run *outer,
+                              struct pf_run **out, struct pf_error *err)
 {
     struct pf_run *r = calloc(1, sizeof *r);
     if (r == NULL) {
         return pf_error_set(err, PF_ERR_NOMEM, "out of memory");
     }
+    r->outer = outer;
     pthread_mutex_init(&r->mutex, NULL);
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
@@ -335,6 +412,11 @@ enum pf_status pf_run_new(const struct pf_options *o, struct pf_run **out, struc
     }
     *out = r;
     return PF_OK;
+}
+
+enum pf_status pf_run_new(const struct pf_options *o, struct pf_run **out, struct pf_error *err)
+{
+    return new_run(o, NULL, out, err);
 }
 
 static enum pf_status start_threads(struct pf_run *r, struct pf_error *err)
@@ -420,7 +502,7 @@ void pf_run_stop(struct pf_run *r, int signal_number)
     pf_source_stop(r->reader.source);
 }
 
-void pf_run_progress(const struct pf_run *r, struct pf_progress *out)
+static void run_progress(const struct pf_run *r, struct pf_progress *out)
 {
     *out = (struct pf_progress){.packets = pf_board_read(&r->board.packets)};
     pf_source_bytes(r->reader.source, &out->bytes_done, &out->bytes_total);
@@ -429,6 +511,15 @@ void pf_run_progress(const struct pf_run *r, struct pf_progress *out)
         out->plaintext_bytes += pf_board_read(&r->board.lines[i].plain);
     }
     out->seconds = (double)(now_ns(CLOCK_MONOTONIC) - r->started_mono_ns) / (double)NS_PER_S;
+}
+
+/* Of two passes: of the one that is under way. */
+void pf_run_progress(const struct pf_run *r, struct pf_progress *out)
+{
+    pthread_mutex_t *mutex = (pthread_mutex_t *)&r->mutex;
+    pthread_mutex_lock(mutex);
+    run_progress(r->first != NULL ? r->first : r, out);
+    pthread_mutex_unlock(mutex);
 }
 
 const struct pf_summary *pf_run_summary(const struct pf_run *r)
@@ -471,10 +562,15 @@ void pf_run_free(struct pf_run *r)
     pf_summary_fini(&r->summary);
     pf_store_free(r->store);
     pf_answers_free(r->answers);
+    pf_delivery_free(r->delivery);
+    pf_run_free(r->first);
     pf_sessions_free(r->sessions);
     pf_source_free(r->reader.source);
     pf_board_fini(&r->board);
-    pf_config_fini(&r->config);
+    if (r->outer == NULL) {
+        pf_sessions_free(r->known);
+        pf_config_fini(&r->config);
+    }
     free_strings(&r->options.keylogs);
     free((char *)(uintptr_t)r->options.filter);
     pthread_cond_destroy(&r->finished);

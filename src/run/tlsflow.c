@@ -100,11 +100,14 @@ static enum pf_status write_run(struct pf_tls_flow_env *env, struct pf_tls_flow 
 static enum pf_status do_run(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
                              const struct pf_work *work)
 {
+    struct pf_run_result r;
+    if (pf_conn_pass_run(t->conn, work, &r)) {
+        return pf_conn_run_done(t->conn, work, &r);
+    }
     enum pf_status st = pf_elsewhere_run(env, t, work);
     if (st != PF_AGAIN) {
         return st;
     }
-    struct pf_run_result r;
     pf_run_open(env->conn.crypt, &work->run, env->plain, env->plain_cap, env->opened, &r);
     if (r.opened_count > 0 && env->task == PF_TASK_DECRYPT) {
         st = write_run(env, t, work->dir, &r);

@@ -27,6 +27,7 @@ struct pf_worker_setup {
     unsigned index;
     const struct pf_config *config;
     struct pf_sessions *sessions;
+    struct pf_sessions *known; /* two passes: the first learns them, the second knows them */
     struct pf_lane *lane;
     struct pf_board *board;
     struct pf_jobs *jobs;

@@ -43,8 +43,9 @@ struct pf_conn_env {
     struct pf_crypt *crypt;
     struct pf_cert_cache *certs; /* may be NULL */
     struct pf_budget *budget;
-    size_t run_bytes; /* a run is handed out when it has this many bytes of ciphertext */
-    size_t held_max;  /* bytes that one direction may hold */
+    bool keep_secrets; /* see pf_conn_secrets */
+    size_t run_bytes;  /* a run is handed out when it has this many bytes of ciphertext */
+    size_t held_max;   /* bytes that one direction may hold */
 };
 
 enum pf_work_kind { PF_WORK_NONE, PF_WORK_RUN, PF_WORK_GAP, PF_WORK_UNWRAP, PF_WORK_SESSION };
@@ -143,6 +144,20 @@ PF_MUST_USE enum pf_status pf_conn_unwrapped(struct pf_conn *c, const uint8_t *p
 
 /* Looks the session up. last: nobody can bring it any more. PF_AGAIN: not there yet, ask again. */
 PF_MUST_USE enum pf_status pf_conn_session_answer(struct pf_conn *c, bool last);
+
+/*
+ * With keep_secrets. A run whose plaintext nobody wants, because its keys are proved: *result is as
+ * if it had been opened, for pf_conn_run_done. False: it has to be opened.
+ */
+PF_MUST_USE bool pf_conn_pass_run(struct pf_conn *c, const struct pf_work *work,
+                                  struct pf_run_result *result);
+
+/*
+ * With keep_secrets: appends the key log lines of the secrets that opened a record: of the older
+ * versions for each handshake, with those that serve resumed sessions; of TLS 1.3 by label. What
+ * does not fit is left out, and PF_ERR_LIMIT says so. Valid after finish and the last next.
+ */
+PF_MUST_USE enum pf_status pf_conn_secrets(const struct pf_conn *c, struct pf_buf *out);
 
 /* True while nothing can go on before slow work or another flow has answered. */
 bool pf_conn_is_waiting(const struct pf_conn *c);

@@ -16,17 +16,10 @@ enum pf_status pf_half_install(struct pf_half *h, const struct pf_keys *keys, ui
     return st;
 }
 
-/* What is only found once the flow is over comes at a time that depends on who is ahead: it is not
- * told to others. */
-static enum pf_status publish(struct pf_conn *c, struct pf_handshake *hs)
-{
-    return c->final ? PF_OK : pf_secret_publish(hs, &c->env->secrets);
-}
-
 static enum pf_status lock(struct pf_conn *c, struct pf_handshake *hs)
 {
     c->locked = true;
-    return publish(c, hs);
+    return pf_conn_publish(c, hs);
 }
 
 static enum pf_status install(struct pf_conn *c, enum pf_dir dir, struct pf_handshake *hs)
@@ -115,6 +108,7 @@ enum pf_status pf_keychange_proved(struct pf_conn *c, struct pf_half *h, uint64_
     }
     hs->search.proved = true;
     pf_handshake_saw(hs, packet);
+    enum pf_status st = pf_conn_publish(c, hs);
     pf_handshake_settle(hs);
-    return publish(c, hs);
+    return st;
 }

@@ -333,6 +333,25 @@ bool pf_keylog_find_session(const struct pf_keylog *log, struct pf_span session_
     return find_nth(log, &want, 0, out);
 }
 
+static void digest_of(struct pf_span ticket, uint8_t digest[PF_KEYLOG_KEY_MAX])
+{
+    union pf_hash_state hash;
+    pf_hash_begin(PF_HASH_SHA256, &hash);
+    pf_hash_add(PF_HASH_SHA256, &hash, ticket.ptr, ticket.len);
+    pf_hash_end(PF_HASH_SHA256, &hash, digest);
+}
+
+bool pf_keylog_find_ticket(const struct pf_keylog *log, struct pf_span ticket,
+                           struct pf_secret *out)
+{
+    struct pf_keylog_entry want = {.kind = PF_KEYLOG_KIND_TICKET, .key_len = PF_KEYLOG_KEY_MAX};
+    if (ticket.len == 0 || log->count == 0) {
+        return false;
+    }
+    digest_of(ticket, want.key);
+    return find_nth(log, &want, 0, out);
+}
+
 bool pf_keylog_find_encrypted(const struct pf_keylog *log, struct pf_span encrypted,
                               struct pf_secret *out)
 {
@@ -365,21 +384,51 @@ static char *write_hex(char *out, const uint8_t *bytes, size_t len)
     return out;
 }
 
-size_t pf_keylog_format(enum pf_keylog_label label, const uint8_t client_random[PF_RANDOM_LEN],
-                        const struct pf_secret *secret, char *out, size_t cap)
+static char *write_text(char *out, const char *text)
 {
-    size_t label_len = strlen(labels[label]);
-    size_t len = label_len + 1 + 2 * PF_RANDOM_LEN + 1 + 2 * (size_t)secret->len + 1;
-    if (secret->len > PF_SECRET_MAX || len + 1 > cap) {
+    size_t len = strlen(text);
+    memcpy(out, text, len);
+    return out + len;
+}
+
+/* name, key, infix, secret; 0 when that is too long. */
+static size_t format(const char *name, struct pf_span key, const char *infix, struct pf_span secret,
+                     char *out, size_t cap)
+{
+    size_t len = strlen(name) + 2 * key.len + strlen(infix) + 2 * secret.len + 1;
+    if (key.len > PF_KEYLOG_KEY_MAX || secret.len > PF_SECRET_MAX || len + 1 > cap) {
         return 0;
     }
-    memcpy(out, labels[label], label_len);
-    char *p = out + label_len;
-    *p++ = ' ';
-    p = write_hex(p, client_random, PF_RANDOM_LEN);
-    *p++ = ' ';
-    p = write_hex(p, secret->bytes, secret->len);
+    char *p = write_text(out, name);
+    p = write_hex(p, key.ptr, key.len);
+    p = write_text(p, infix);
+    p = write_hex(p, secret.ptr, secret.len);
     *p++ = '\n';
     *p = '\0';
     return len;
+}
+
+size_t pf_keylog_format(enum pf_keylog_label label, const uint8_t client_random[PF_RANDOM_LEN],
+                        const struct pf_secret *secret, char *out, size_t cap)
+{
+    char name[PF_KEYLOG_LINE_MAX];
+    *write_text(write_text(name, labels[label]), " ") = '\0';
+    return format(name, (struct pf_span){client_random, PF_RANDOM_LEN}, " ",
+                  (struct pf_span){secret->bytes, secret->len}, out, cap);
+}
+
+size_t pf_keylog_format_session(struct pf_span session_id, const struct pf_master *master,
+                                char *out, size_t cap)
+{
+    return format("RSA Session-ID:", session_id,
+                  " Master-Key:", (struct pf_span){master->bytes, PF_MASTER_LEN}, out, cap);
+}
+
+size_t pf_keylog_format_ticket(struct pf_span ticket, const struct pf_master *master, char *out,
+                               size_t cap)
+{
+    uint8_t digest[PF_KEYLOG_KEY_MAX];
+    digest_of(ticket, digest);
+    return format(PF_KEYLOG_TICKET_TEXT " ", (struct pf_span){digest, sizeof digest}, " ",
+                  (struct pf_span){master->bytes, PF_MASTER_LEN}, out, cap);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What:    key logs: NSS key log lines (RFC 9850, and Wireshark's older ones) -> secrets, by client
- *          random, session id or encrypted pre-master secret.
+ * What:    key logs: NSS key log lines (RFC 9850, Wireshark's older ones, and our own for tickets)
+ *          -> secrets, by client random, session id, ticket or encrypted pre-master secret.
  * Owns:    the secrets; wiped when freed.
  * Threads: loaded by one thread before the others start; immutable after.
  * Errors:  a line that is no key log line is counted and passed over; a file that cannot be read is
@@ -90,6 +90,17 @@ bool pf_keylog_find_pre_master(const struct pf_keylog *log,
 bool pf_keylog_find_session(const struct pf_keylog *log, struct pf_span session_id,
                             struct pf_secret *out);
 
+/*
+ * "PF_TICKET <SHA-256 of the ticket> <master>" lines, our own: the master secret of the session
+ * that a ticket (RFC 5077) resumes, so that runs and machines can share it. The digest stands for
+ * the ticket, which may be 64 KiB long. Nothing else is needed: version, suite and randoms are
+ * those of the resumed handshake, and whether the full one had an extended master secret (RFC 7627)
+ * is in the value of the secret. Others pass over lines whose label they do not know (RFC 9850
+ * section 2).
+ */
+bool pf_keylog_find_ticket(const struct pf_keylog *log, struct pf_span ticket,
+                           struct pf_secret *out);
+
 /* "RSA <first 8 bytes of the encrypted pre-master secret> <pre-master>" lines. */
 bool pf_keylog_find_encrypted(const struct pf_keylog *log, struct pf_span encrypted,
                               struct pf_secret *out);
@@ -99,5 +110,11 @@ bool pf_keylog_find_encrypted(const struct pf_keylog *log, struct pf_span encryp
 PF_MUST_USE size_t pf_keylog_format(enum pf_keylog_label label,
                                     const uint8_t client_random[PF_RANDOM_LEN],
                                     const struct pf_secret *secret, char *out, size_t cap);
+
+/* As pf_keylog_format: the "RSA Session-ID:..." line, the "PF_TICKET" line. */
+PF_MUST_USE size_t pf_keylog_format_session(struct pf_span session_id,
+                                            const struct pf_master *master, char *out, size_t cap);
+PF_MUST_USE size_t pf_keylog_format_ticket(struct pf_span ticket, const struct pf_master *master,
+                                           char *out, size_t cap);
 
 #endif

@@ -108,6 +108,14 @@ static bool read_rsa(struct pf_span first, struct pf_span second, struct pf_keyl
            read_hex(second, e->secret, PF_MASTER_LEN, PF_MASTER_LEN, &e->secret_len);
 }
 
+/* "PF_TICKET <64 hex> <96 hex>": see pf_keylog_find_ticket. */
+static bool read_ticket(struct pf_span first, struct pf_span second, struct pf_keylog_entry *e)
+{
+    e->kind = PF_KEYLOG_KIND_TICKET;
+    return read_hex(first, e->key, PF_KEYLOG_KEY_MAX, PF_KEYLOG_KEY_MAX, &e->key_len) &&
+           read_hex(second, e->secret, PF_MASTER_LEN, PF_MASTER_LEN, &e->secret_len);
+}
+
 static bool find_label(struct pf_span word, uint8_t *kind)
 {
     for (uint8_t i = 0; i < PF_KEYLOG_LABEL_COUNT; i++) {
@@ -144,6 +152,9 @@ static bool read_secret(struct pf_cur c, struct pf_keylog_entry *e, struct pf_sp
     }
     if (is_text(label, "RSA")) {
         return read_rsa(first, second, e);
+    }
+    if (is_text(label, PF_KEYLOG_TICKET_TEXT)) {
+        return read_ticket(first, second, e);
     }
     if (!find_label(label, &e->kind) ||
         !read_hex(first, e->key, PF_RANDOM_LEN, PF_RANDOM_LEN, &e->key_len)) {

@@ -18,8 +18,14 @@ enum {
     PF_KEYLOG_SEED_LEN = 16
 };
 
-/* Behind the labels: what the two forms of "RSA" lines are found by. */
-enum { PF_KEYLOG_KIND_SESSION = PF_KEYLOG_LABEL_COUNT, PF_KEYLOG_KIND_ENCRYPTED };
+/* Behind the labels: what the two forms of "RSA" lines, and our own lines, are found by. */
+enum {
+    PF_KEYLOG_KIND_SESSION = PF_KEYLOG_LABEL_COUNT,
+    PF_KEYLOG_KIND_ENCRYPTED,
+    PF_KEYLOG_KIND_TICKET
+};
+
+#define PF_KEYLOG_TICKET_TEXT "PF_TICKET"
 
 /* Bytes only: no padding between ten million of them. */
 struct pf_keylog_entry {

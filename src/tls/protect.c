@@ -253,7 +253,10 @@ enum pf_status pf_protect_run_done(struct pf_conn *c, enum pf_dir dir,
     h->run.len = 0;
     h->framed = next;
     pf_stream_consume(&h->in, next);
-    if (st != PF_OK || k == count || result->status == PF_AGAIN) {
+    if (k > 0 && is_tls13(h)) {
+        pf_conn_saw_phase(c, h);
+    }
+    if (st != PF_OK || k == count || h->stage == PF_STAGE_DEAD || result->status == PF_AGAIN) {
         return st;
     }
     if (result->status != PF_ERR_REJECTED && result->status != PF_ERR_MALFORMED) {

@@ -159,20 +159,42 @@ static enum pf_status from_encrypted(struct pf_handshake *hs, struct pf_kdf *kdf
     return PF_ERR_NOKEY;
 }
 
-static enum pf_status from_logged_id(struct pf_handshake *hs, const struct pf_secret_sources *src)
+/* Master secrets that are logged under a session id, or a ticket. */
+typedef bool find_logged(const struct pf_keylog *log, struct pf_span key, struct pf_secret *out);
+
+static enum pf_status from_logged_session(struct pf_handshake *hs,
+                                          const struct pf_secret_sources *src, struct pf_span key,
+                                          find_logged *find)
 {
-    struct pf_span id = {hs->session_id, hs->session_id_len};
-    for (unsigned i = hs->search.nth; i < PF_SECRET_LOGS && id.len > 0; i++) {
+    for (unsigned i = hs->search.nth; i < PF_SECRET_LOGS && key.len > 0; i++) {
         struct pf_secret secret;
         enum pf_opened_by by;
         const struct pf_keylog *log = pf_secret_log(src, i, &by);
         hs->search.nth = i;
-        if (log != NULL && pf_keylog_find_session(log, id, &secret) && take_master(hs, &secret)) {
-            set_found(hs, by);
-            return PF_OK;
+        if (log != NULL && find(log, key, &secret)) {
+            bool good = take_master(hs, &secret);
+            pf_wipe(&secret, sizeof secret);
+            if (good) {
+                set_found(hs, by);
+                return PF_OK;
+            }
         }
     }
     return PF_ERR_NOKEY;
+}
+
+static enum pf_status from_logged_id(struct pf_handshake *hs, const struct pf_secret_sources *src)
+{
+    struct pf_span id = {hs->session_id, hs->session_id_len};
+    return from_logged_session(hs, src, id, pf_keylog_find_session);
+}
+
+static enum pf_status from_logged_ticket(struct pf_handshake *hs,
+                                         const struct pf_secret_sources *src)
+{
+    struct pf_span ticket = {hs->offered_ticket.ptr, hs->offered_ticket.len};
+    return pf_secret_resumed(hs) ? from_logged_session(hs, src, ticket, pf_keylog_find_ticket)
+                                 : PF_ERR_NOKEY;
 }
 
 static bool serves(const struct pf_secret_sources *src, const struct pf_server *server, size_t key)
@@ -270,33 +292,57 @@ static enum pf_status from_psk(struct pf_handshake *hs, struct pf_kdf *kdf,
     return st;
 }
 
-static struct pf_span session_key(const struct pf_handshake *hs)
+struct pf_span pf_secret_resumed_id(const struct pf_handshake *hs)
 {
-    if (hs->search.source == PF_SOURCE_SESSION_TICKET) {
-        return (struct pf_span){hs->offered_ticket.ptr, hs->offered_ticket.len};
-    }
-    /* The server says by repeating it that it resumes the id that was offered. */
     bool repeated = hs->session_id_len == hs->offered_id_len &&
                     memcmp(hs->session_id, hs->offered_id, hs->session_id_len) == 0;
     return (struct pf_span){hs->session_id, repeated ? hs->session_id_len : 0};
 }
 
+/* What the present source looks sessions up by. */
+static struct pf_span session_key(const struct pf_handshake *hs, enum pf_session_kind *kind)
+{
+    if (hs->search.source == PF_SOURCE_SESSION_TICKET ||
+        hs->search.source == PF_SOURCE_KNOWN_TICKET) {
+        *kind = PF_SESSION_TICKET;
+        return (struct pf_span){hs->offered_ticket.ptr, hs->offered_ticket.len};
+    }
+    *kind = PF_SESSION_ID;
+    return pf_secret_resumed_id(hs);
+}
+
 static enum pf_status from_session(struct pf_handshake *hs, const struct pf_secret_sources *src)
 {
-    if (src->sessions == NULL || !pf_secret_resumed(hs) || session_key(hs).len == 0) {
+    enum pf_session_kind kind;
+    if (src->sessions == NULL || !pf_secret_resumed(hs) || session_key(hs, &kind).len == 0) {
         return PF_ERR_NOKEY;
     }
     hs->search.pending = PF_PENDING_SESSION;
     return PF_AGAIN;
 }
 
+/* A session's secret is a candidate, unless nothing is known but that the session began. */
+static void take_session(struct pf_handshake *hs, const struct pf_session *session,
+                         enum pf_opened_by by)
+{
+    memcpy(hs->search.key_spki, session->key_spki, PF_SPKI_LEN);
+    memcpy(hs->cert_spki, session->cert_spki, PF_SPKI_LEN);
+    if (session->opened_by == PF_OPENED_BY_NONE) {
+        hs->search.origin_locked = true;
+        hs->search.nth++;
+        return;
+    }
+    hs->master = session->master;
+    set_found(hs, by);
+}
+
 enum pf_status pf_secret_session(struct pf_handshake *hs, const struct pf_secret_sources *src,
                                  uint64_t packet, bool last)
 {
-    enum pf_session_kind kind =
-        hs->search.source == PF_SOURCE_SESSION_TICKET ? PF_SESSION_TICKET : PF_SESSION_ID;
+    enum pf_session_kind kind;
+    struct pf_span key = session_key(hs, &kind);
     struct pf_session session;
-    if (!pf_sessions_get(src->sessions, kind, session_key(hs), packet, hs->search.nth, &session)) {
+    if (!pf_sessions_get(src->sessions, kind, key, packet, hs->search.nth, &session)) {
         if (last) {
             hs->search.pending = PF_PENDING_NOTHING;
             next_source(&hs->search);
@@ -304,15 +350,37 @@ enum pf_status pf_secret_session(struct pf_handshake *hs, const struct pf_secret
         return last ? PF_OK : PF_AGAIN;
     }
     hs->search.pending = PF_PENDING_NOTHING;
-    memcpy(hs->search.key_spki, session.key_spki, PF_SPKI_LEN);
-    memcpy(hs->cert_spki, session.cert_spki, PF_SPKI_LEN);
-    if (session.opened_by == PF_OPENED_BY_NONE) {
-        hs->search.origin_locked = true;
-        hs->search.nth++;
-        return PF_OK;
+    take_session(hs, &session, PF_OPENED_BY_SESSION);
+    pf_wipe(&session, sizeof session);
+    return PF_OK;
+}
+
+/* The session as an earlier pass knows it, from any packet on. */
+static enum pf_status from_known_session(struct pf_handshake *hs,
+                                         const struct pf_secret_sources *src)
+{
+    enum pf_session_kind kind;
+    struct pf_span key = session_key(hs, &kind);
+    struct pf_session session;
+    if (src->known == NULL || !pf_secret_resumed(hs) ||
+        !pf_sessions_get(src->known, kind, key, UINT64_MAX, hs->search.nth, &session)) {
+        return PF_ERR_NOKEY;
     }
-    hs->master = session.master;
-    set_found(hs, PF_OPENED_BY_SESSION);
+    take_session(hs, &session, PF_OPENED_BY_SESSION);
+    pf_wipe(&session, sizeof session);
+    return PF_OK;
+}
+
+/* The very handshake as an earlier pass opened it: nothing has to be unwrapped twice. */
+static enum pf_status from_known(struct pf_handshake *hs, const struct pf_secret_sources *src)
+{
+    struct pf_span key = {hs->client_random, PF_RANDOM_LEN};
+    struct pf_session session;
+    if (src->known == NULL || !pf_sessions_get(src->known, PF_SESSION_CLIENT_RANDOM, key,
+                                               UINT64_MAX, hs->search.nth, &session)) {
+        return PF_ERR_NOKEY;
+    }
+    take_session(hs, &session, (enum pf_opened_by)session.opened_by);
     pf_wipe(&session, sizeof session);
     return PF_OK;
 }
@@ -335,6 +403,8 @@ static enum pf_status try_source(struct pf_handshake *hs, struct pf_kdf *kdf,
                                  const struct pf_server *server)
 {
     switch ((enum pf_secret_source)hs->search.source) {
+    case PF_SOURCE_KNOWN:
+        return from_known(hs, src);
     case PF_SOURCE_KEYLOG:
         return from_keylog(hs, src);
     case PF_SOURCE_PRE_MASTER:
@@ -343,10 +413,15 @@ static enum pf_status try_source(struct pf_handshake *hs, struct pf_kdf *kdf,
         return from_encrypted(hs, kdf, src);
     case PF_SOURCE_LOGGED_ID:
         return from_logged_id(hs, src);
+    case PF_SOURCE_LOGGED_TICKET:
+        return from_logged_ticket(hs, src);
     case PF_SOURCE_RSA_KEY:
         return from_rsa_key(hs, src, server);
     case PF_SOURCE_PSK:
         return from_psk(hs, kdf, src);
+    case PF_SOURCE_KNOWN_TICKET:
+    case PF_SOURCE_KNOWN_ID:
+        return from_known_session(hs, src);
     case PF_SOURCE_SESSION_TICKET:
     case PF_SOURCE_SESSION_ID:
         return from_session(hs, src);
@@ -389,50 +464,4 @@ enum pf_status pf_secret_find(struct pf_handshake *hs, struct pf_kdf *kdf,
         }
     }
     return hs->search.found ? PF_OK : PF_ERR_NOKEY;
-}
-
-static enum pf_status publish_as(const struct pf_handshake *hs, struct pf_sessions *sessions,
-                                 enum pf_session_kind kind, struct pf_span id, uint64_t packet)
-{
-    if (id.len == 0) {
-        return PF_OK;
-    }
-    struct pf_session session = {
-        .packet = packet > hs->known_packet ? packet : hs->known_packet,
-        .version = hs->version,
-        .suite = hs->suite_id,
-        .extended_master = hs->extended_master,
-        .opened_by = hs->search.found ? hs->search.opened_by : PF_OPENED_BY_NONE,
-    };
-    memcpy(session.key_spki, hs->search.key_spki, PF_SPKI_LEN);
-    memcpy(session.cert_spki, hs->cert_spki, PF_SPKI_LEN);
-    if (hs->search.found) {
-        session.master = hs->master;
-    }
-    enum pf_status st = pf_sessions_put(sessions, kind, id, &session);
-    pf_wipe(&session, sizeof session);
-    return st;
-}
-
-enum pf_status pf_secret_publish(struct pf_handshake *hs, const struct pf_secret_sources *src)
-{
-    if (src->sessions == NULL || hs->version == PF_VERSION_TLS13 || hs->suite == NULL ||
-        hs->known_packet == UINT64_MAX) {
-        return PF_OK;
-    }
-    if (!hs->origin_published && !pf_secret_resumed(hs)) {
-        hs->origin_published = true;
-        struct pf_span id = {hs->session_id, hs->session_id_len};
-        enum pf_status st = publish_as(hs, src->sessions, PF_SESSION_ID, id, hs->known_packet);
-        if (st != PF_OK) {
-            return st;
-        }
-    }
-    if (hs->new_ticket.len == 0) {
-        return PF_OK;
-    }
-    struct pf_span ticket = {hs->new_ticket.ptr, hs->new_ticket.len};
-    enum pf_status st = publish_as(hs, src->sessions, PF_SESSION_TICKET, ticket, hs->ticket_packet);
-    hs->new_ticket.len = 0;
-    return st;
 }

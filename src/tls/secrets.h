@@ -24,12 +24,16 @@
 #include <stdint.h>
 
 enum pf_secret_source {
+    PF_SOURCE_KNOWN,      /* this handshake, in an earlier pass */
     PF_SOURCE_KEYLOG,     /* CLIENT_RANDOM */
     PF_SOURCE_PRE_MASTER, /* PMS_CLIENT_RANDOM */
     PF_SOURCE_ENCRYPTED,  /* RSA <encrypted pre-master> */
     PF_SOURCE_LOGGED_ID,  /* RSA Session-ID */
+    PF_SOURCE_LOGGED_TICKET,
     PF_SOURCE_RSA_KEY,
     PF_SOURCE_PSK,
+    PF_SOURCE_KNOWN_TICKET, /* a session of an earlier pass, wherever it began */
+    PF_SOURCE_KNOWN_ID,
     PF_SOURCE_SESSION_TICKET,
     PF_SOURCE_SESSION_ID,
     PF_SOURCE_NONE
@@ -58,6 +62,8 @@ struct pf_secret_sources {
     const struct pf_span *psks;
     size_t psk_count;
     struct pf_sessions *sessions; /* may be NULL */
+    struct pf_sessions *known;    /* an earlier pass's, which only it has changed; may be NULL */
+    struct pf_sessions *learn;    /* where such a pass leaves them; may be NULL */
 };
 
 enum { PF_SECRET_LOGS = 3 };
@@ -108,10 +114,18 @@ void pf_secret_reject(struct pf_handshake *hs);
 /* True if the handshake resumes a session, as far as its messages say (RFC 5246 section 7.3). */
 bool pf_secret_resumed(const struct pf_handshake *hs);
 
-/* Makes the session known to others: by id and by ticket, as far as there are any. Done once the
- * secret is proved, or once it is clear that there is none (then others learn that it is locked).
+/*
+ * publish.c: makes the session known to others, by id and by ticket, as far as there are any. Done
+ * once the secret is proved, or once it is clear that there is none (then others learn that it is
+ * locked). final: what is only found at a flow's end comes at a time that depends on who is ahead,
+ * so it is told to a later pass and to lines alone. lines: gets the key log lines of a secret that
+ * is proved, as far as they fit; may be NULL.
  */
 PF_MUST_USE enum pf_status pf_secret_publish(struct pf_handshake *hs,
-                                             const struct pf_secret_sources *src);
+                                             const struct pf_secret_sources *src, bool final,
+                                             struct pf_buf *lines);
+
+/* The session id that the handshake resumes, if it does: the server repeats what was offered. */
+struct pf_span pf_secret_resumed_id(const struct pf_handshake *hs);
 
 #endif

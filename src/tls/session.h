@@ -35,7 +35,8 @@ struct pf_session {
     uint8_t cert_spki[32];
 };
 
-enum pf_session_kind { PF_SESSION_ID, PF_SESSION_TICKET };
+/* By client random: for a later pass over the same captures, which finds every handshake again. */
+enum pf_session_kind { PF_SESSION_ID, PF_SESSION_TICKET, PF_SESSION_CLIENT_RANDOM };
 
 PF_MUST_USE enum pf_status pf_sessions_new(size_t max_bytes, struct pf_sessions **out);
 void pf_sessions_free(struct pf_sessions *s);

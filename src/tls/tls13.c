@@ -8,7 +8,7 @@
 
 enum { HEADER_LEN = 4 };
 
-static enum pf_keylog_label label_of(enum pf_dir dir, enum pf_phase phase)
+enum pf_keylog_label pf_tls13_label(enum pf_dir dir, enum pf_phase phase)
 {
     if (phase == PF_PHASE_EARLY) {
         return PF_KEYLOG_CLIENT_EARLY;
@@ -19,12 +19,11 @@ static enum pf_keylog_label label_of(enum pf_dir dir, enum pf_phase phase)
     return dir == PF_C2S ? PF_KEYLOG_CLIENT_TRAFFIC : PF_KEYLOG_SERVER_TRAFFIC;
 }
 
-/* The secret of a phase from any log; false when it was not logged. */
-static bool find_secret(const struct pf_conn *c, const struct pf_handshake *hs, enum pf_dir dir,
-                        enum pf_phase phase, struct pf_secret *out, enum pf_opened_by *by)
+bool pf_tls13_find_secret(const struct pf_conn *c, const struct pf_handshake *hs, enum pf_dir dir,
+                          enum pf_phase phase, struct pf_secret *out, enum pf_opened_by *by)
 {
     const struct pf_secret_sources *src = &c->env->secrets;
-    enum pf_keylog_label label = label_of(dir, phase);
+    enum pf_keylog_label label = pf_tls13_label(dir, phase);
     for (unsigned i = 0; i < PF_SECRET_LOGS; i++) {
         const struct pf_keylog *log = pf_secret_log(src, i, by);
         if (log != NULL && pf_keylog_find(log, label, hs->client_random, 0, out)) {
@@ -42,7 +41,7 @@ static enum pf_status phase_keys(struct pf_conn *c, enum pf_dir dir, enum pf_pha
     if (phase == PF_PHASE_EARLY && dir == PF_S2C) {
         return PF_ERR_NOKEY;
     }
-    if (!find_secret(c, hs, dir, phase, secret, &by)) {
+    if (!pf_tls13_find_secret(c, hs, dir, phase, secret, &by)) {
         return PF_ERR_NOKEY;
     }
     hs->search.opened_by = (uint8_t)by;
@@ -147,6 +146,7 @@ static enum pf_status on_opened(struct pf_conn *c, enum pf_dir dir, const struct
     struct pf_half *h = &c->half[dir];
     h->seq++;
     h->proved = true;
+    pf_conn_saw_phase(c, h);
     if (plain->type == PF_CT_ALERT) {
         pf_conn_note_alert(c, dir, plain->data);
         return PF_OK;
