@@ -580,7 +580,8 @@ bool pf_reasm_pop(struct pf_reasm *r, struct pf_piece *piece)
     if (pop_old(r, piece) || pop_other(r, piece) || pop_packet(r, piece) || pop_held(r, piece)) {
         return true;
     }
-    if (r->flushing) {
+    if (r->flushing || r->skipping) {
+        r->skipping = false;
         return pop_gap(r, piece);
     }
     if (store_packet(r)) {
@@ -620,6 +621,11 @@ size_t pf_reasm_peek_prefix(struct pf_reasm *r, uint8_t *dst, size_t cap)
 bool pf_reasm_is_complete(const struct pf_reasm *r)
 {
     return r->anchored && r->segs == 0 && r->left == 0 && r->end != 0 && r->next == r->end;
+}
+
+void pf_reasm_skip(struct pf_reasm *r)
+{
+    r->skipping = true;
 }
 
 void pf_reasm_flush(struct pf_reasm *r)

@@ -130,6 +130,7 @@ struct pf_reasm {
     bool started;
     bool anchored;
     bool flushing;
+    bool skipping; /* until the next pop */
     bool limited; /* a hole was given up at a limit */
 };
 
@@ -164,6 +165,9 @@ size_t pf_reasm_peek_prefix(struct pf_reasm *r, uint8_t *dst, size_t cap);
 
 /* Everything up to the FIN was delivered and nothing is held. */
 bool pf_reasm_is_complete(const struct pf_reasm *r);
+
+/* Gives up the lowest hole now: the next pop tells it. Nothing if there is none. */
+void pf_reasm_skip(struct pf_reasm *r);
 
 /* The flow has ended: pop now hands out all that is held, with gaps between, up to the FIN. */
 void pf_reasm_flush(struct pf_reasm *r);

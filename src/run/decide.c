@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "run/decide.h"
 
+#include "run/starttls.h"
 #include "tls/hsmsg.h"
 
 enum { LOOK_BYTES = 64 };
@@ -11,6 +12,7 @@ struct lowest {
     bool at_start; /* it is the first of its stream */
     uint32_t seq;
     enum pf_looks looks;
+    enum pf_begins clear; /* a protocol that turns to TLS later; only at_start */
 };
 
 static bool syn_seen(const struct pf_flow *flow, int side)
@@ -18,26 +20,33 @@ static bool syn_seen(const struct pf_flow *flow, int side)
     return (flow->side[side].seen & PF_SIDE_SYN) != 0;
 }
 
+static void judge(struct lowest *l, struct pf_span span)
+{
+    enum pf_starttls protocol;
+    l->looks = pf_hs_looks_like(span);
+    l->clear = l->at_start ? pf_starttls_begins(span, &protocol) : PF_BEGINS_NO;
+}
+
 static struct lowest look(struct pf_tls_flow *t, const struct pf_flow *flow, int side)
 {
-    struct lowest l = {.looks = PF_LOOKS_MORE};
+    struct lowest l = {.looks = PF_LOOKS_MORE, .clear = PF_BEGINS_NO};
     struct pf_span span;
     l.held = pf_reasm_peek_lowest(&t->reasm[side], &l.seq, &span);
     if (l.held) {
         l.at_start = syn_seen(flow, side) && l.seq == flow->side[side].isn + 1;
-        l.looks = pf_hs_looks_like(span);
+        judge(&l, span);
     }
-    if (l.held && l.looks == PF_LOOKS_MORE) { /* a short segment: with those behind it, then */
-        uint8_t prefix[LOOK_BYTES];
-        size_t len = pf_reasm_peek_prefix(&t->reasm[side], prefix, sizeof prefix);
-        l.looks = pf_hs_looks_like((struct pf_span){prefix, len});
+    if (l.looks == PF_LOOKS_MORE || l.clear == PF_BEGINS_MORE) {
+        uint8_t prefix[LOOK_BYTES]; /* a short segment: with those behind it, then */
+        judge(&l, (struct pf_span){prefix,
+                                   pf_reasm_peek_prefix(&t->reasm[side], prefix, sizeof prefix)});
     }
     return l;
 }
 
 /*
  * Where the other side's TLS begins when it was the hello on this side that told: at its start, or,
- * where something came before (STARTTLS), behind what the hello acknowledges.
+ * where something came before (STARTTLS), it is looked for behind what the hello acknowledges.
  */
 static void anchor_other(struct pf_tls_flow *t, const struct pf_flow *flow, int side,
                          const struct lowest *l, const struct pf_pkt *hello)
@@ -49,7 +58,8 @@ static void anchor_other(struct pf_tls_flow *t, const struct pf_flow *flow, int 
     } else if (syn_seen(flow, side) && !spoke) {
         pf_reasm_anchor(&t->reasm[side], flow->side[side].isn + 1);
     } else if (hello != NULL && (hello->flags & PF_TCP_ACK) != 0) {
-        pf_reasm_anchor(&t->reasm[side], hello->ack);
+        t->seek = true;
+        t->seek_from = hello->ack;
     }
 }
 
@@ -96,8 +106,8 @@ static void by_rest(struct pf_tls_flow *t, const struct lowest l[2], bool force)
             is_tls(t, guess_client(t)); /* the middle of a connection, or its beginning is lost */
             return;
         }
-        if (l[s].looks == PF_LOOKS_OTHER && l[s].at_start) {
-            t->is = PF_FLOW_OTHER;
+        if (l[s].looks == PF_LOOKS_OTHER && l[s].at_start && l[s].clear != PF_BEGINS_MORE) {
+            t->is = l[s].clear == PF_BEGINS_YES ? PF_FLOW_CLEAR : PF_FLOW_OTHER;
             return;
         }
     }
@@ -115,7 +125,7 @@ void pf_decide(struct pf_tls_flow *t, const struct pf_flow *flow, const struct p
         by_rest(t, l, force);
     }
     for (int s = 0; s < 2 && t->is == PF_FLOW_TLS; s++) {
-        if (l[s].held) {
+        if (l[s].held && !(t->seek && s != t->client)) {
             pf_reasm_anchor(&t->reasm[s], l[s].seq); /* does nothing where by_hello has anchored */
         }
     }

@@ -4,22 +4,35 @@
 #include "run/answers.h"
 #include "run/decide.h"
 #include "run/elsewhere.h"
+#include "run/starttls.h"
 #include "tls/hsmsg.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-bool pf_tls_flow_begins(struct pf_span payload)
+/* The packet has the first bytes of its side. */
+static bool is_first(const struct pf_flow *flow, const struct pf_pkt *pkt)
 {
-    return pf_hs_looks_like(payload) == PF_LOOKS_CLIENT_HELLO;
+    const struct pf_flow_side *side = &flow->side[pkt->side];
+    uint32_t seq = pkt->seq + ((pkt->flags & PF_TCP_SYN) != 0 ? 1 : 0);
+    return (side->seen & PF_SIDE_SYN) != 0 && seq == side->isn + 1;
+}
+
+bool pf_tls_flow_begins(const struct pf_flow *flow, const struct pf_pkt *pkt)
+{
+    struct pf_span payload = {pkt->data, pkt->len};
+    enum pf_starttls protocol;
+    enum pf_looks looks = pf_hs_looks_like(payload);
+    return looks == PF_LOOKS_CLIENT_HELLO || looks == PF_LOOKS_SERVER_HELLO ||
+           (is_first(flow, pkt) && pf_starttls_begins(payload, &protocol) == PF_BEGINS_YES);
 }
 
 bool pf_tls_flow_is_other(const struct pf_flow *flow, const struct pf_pkt *pkt)
 {
-    const struct pf_flow_side *side = &flow->side[pkt->side];
-    uint32_t seq = pkt->seq + ((pkt->flags & PF_TCP_SYN) != 0 ? 1 : 0);
-    return (side->seen & PF_SIDE_SYN) != 0 && seq == side->isn + 1 &&
-           pf_hs_looks_like((struct pf_span){pkt->data, pkt->len}) == PF_LOOKS_OTHER;
+    struct pf_span payload = {pkt->data, pkt->len};
+    enum pf_starttls protocol;
+    return is_first(flow, pkt) && pf_hs_looks_like(payload) == PF_LOOKS_OTHER &&
+           pf_starttls_begins(payload, &protocol) == PF_BEGINS_NO;
 }
 
 enum pf_status pf_tls_flow_new(struct pf_tls_flow_env *env, const struct pf_flow *flow,
@@ -52,6 +65,7 @@ void pf_tls_flow_free(struct pf_tls_flow_env *env, struct pf_tls_flow *t)
         return;
     }
     pf_conn_free(t->conn);
+    pf_clear_free(env, t);
     for (int s = 0; s < 2; s++) {
         pf_reasm_fini(&t->reasm[s]);
         pf_buf_fini(&t->gaps[s]);
@@ -220,45 +234,79 @@ static enum pf_status feed_piece(struct pf_conn *conn, enum pf_dir dir, const st
     return PF_OK;
 }
 
+enum pf_status pf_tls_flow_feed(struct pf_tls_flow_env *env, struct pf_tls_flow *t, int side,
+                                const struct pf_piece *p)
+{
+    if (t->conn == NULL) {
+        return PF_OK;
+    }
+    enum pf_status st = feed_piece(t->conn, dir_of(t, side), p);
+    return st == PF_OK ? pf_tls_flow_drive(env, t) : st;
+}
+
 /* What has come into order on one side. */
 static enum pf_status pump(struct pf_tls_flow_env *env, struct pf_tls_flow *t, int side,
                            uint64_t at)
 {
     struct pf_piece p;
-    enum pf_dir dir = dir_of(t, side);
     enum pf_status st = PF_OK;
+    t->at = at;
     if (t->conn != NULL) {
         pf_conn_at(t->conn, at);
     }
-    while (st == PF_OK && t->conn != NULL && pf_reasm_pop(&t->reasm[side], &p)) {
-        st = feed_piece(t->conn, dir, &p);
-        if (st == PF_OK) {
-            st = pf_tls_flow_drive(env, t);
-        }
+    while (st == PF_OK && (t->conn != NULL || t->is == PF_FLOW_CLEAR) &&
+           pf_reasm_pop(&t->reasm[side], &p)) {
+        st = pf_clear_takes(t->clear, side) ? pf_clear_piece(env, t, side, &p)
+                                            : pf_tls_flow_feed(env, t, side, &p);
     }
     return st;
 }
 
-static enum pf_status make_conn(struct pf_tls_flow_env *env, struct pf_tls_flow *t)
+enum pf_status pf_tls_flow_connect(struct pf_tls_flow_env *env, struct pf_tls_flow *t)
 {
     int server_side = 1 - t->client;
     struct pf_server server = {.port = t->key.port[server_side], .family = t->key.family};
     memcpy(server.addr, t->key.addr[server_side], sizeof server.addr);
     pf_board_add(&env->line->flows, 1);
-    return pf_conn_new(&env->conn, &server, &t->conn);
+    enum pf_status st = pf_conn_new(&env->conn, &server, &t->conn);
+    if (st == PF_OK) {
+        pf_conn_at(t->conn, t->at);
+    }
+    return st == PF_ERR_LIMIT ? PF_OK : st; /* it is complete then, and its line says why */
 }
 
-/* Once it is clear that it is TLS: all that was held goes on. */
-static enum pf_status begin(struct pf_tls_flow_env *env, struct pf_tls_flow *t, uint64_t at)
+/* Once it is clear that it is TLS, or turns to it: all that was held goes on. */
+static enum pf_status begin(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
+                            const struct pf_flow *flow, uint64_t at)
 {
-    enum pf_status st = make_conn(env, t);
-    if (st == PF_ERR_LIMIT) {
-        return PF_OK; /* without a connection it is complete, and its line says why */
+    t->at = at;
+    enum pf_status st =
+        t->is == PF_FLOW_CLEAR ? pf_clear_begin(env, t, flow) : pf_tls_flow_connect(env, t);
+    if (st == PF_OK && t->seek) {
+        st = pf_clear_begin_side(env, t, 1 - t->client, t->seek_from);
     }
     for (int i = 0; i < 2 && st == PF_OK; i++) {
         st = pump(env, t, i == 0 ? t->client : 1 - t->client, at);
     }
     return st;
+}
+
+static enum pf_status clear_packet(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
+                                   const struct pf_flow *flow, const struct pf_pkt *pkt)
+{
+    pf_clear_anchor(t, flow, pkt);
+    pf_reasm_push(&t->reasm[pkt->side], pkt);
+    enum pf_status st = pump(env, t, pkt->side, pkt->number);
+    while (st == PF_OK && pf_clear_is_stuck(t, pkt->side)) {
+        pf_reasm_skip(&t->reasm[pkt->side]);
+        st = pump(env, t, pkt->side, pkt->number);
+    }
+    return st == PF_OK ? pf_clear_packet(env, t, pkt) : st;
+}
+
+static bool is_decided(const struct pf_tls_flow *t)
+{
+    return t->is == PF_FLOW_TLS || t->is == PF_FLOW_CLEAR;
 }
 
 static enum pf_status undecided_packet(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
@@ -280,12 +328,15 @@ static enum pf_status undecided_packet(struct pf_tls_flow_env *env, struct pf_tl
             return PF_ERR_INTERNAL; /* nothing comes out before the anchor */
         }
         pf_decide(t, flow, &p, false);
-        return t->is == PF_FLOW_TLS ? begin(env, t, pkt->number) : PF_OK;
+        return is_decided(t) ? begin(env, t, flow, pkt->number) : PF_OK;
     }
     if (t->is == PF_FLOW_OTHER) {
         return PF_OK;
     }
-    enum pf_status st = begin(env, t, pkt->number);
+    enum pf_status st = begin(env, t, flow, pkt->number);
+    if (t->clear != NULL) {
+        return st == PF_OK ? clear_packet(env, t, flow, pkt) : st;
+    }
     pf_reasm_push(r, pkt);
     return st == PF_OK ? pump(env, t, pkt->side, pkt->number) : st;
 }
@@ -295,6 +346,9 @@ static enum pf_status take_packet(struct pf_tls_flow_env *env, struct pf_tls_flo
 {
     if (t->is == PF_FLOW_UNDECIDED) {
         return undecided_packet(env, t, flow, pkt);
+    }
+    if (t->clear != NULL) {
+        return clear_packet(env, t, flow, pkt);
     }
     if (t->conn == NULL) {
         return PF_OK;
@@ -331,6 +385,7 @@ static void fill_dir(const struct pf_tls_flow *t, enum pf_dir dir,
 {
     out->missing_records = report->dir[dir].missing_records;
     out->missing_bytes = report->dir[dir].missing_bytes;
+    out->clear_bytes = t->clear_bytes[dir];
     out->gaps = (const struct pf_flow_gap *)(const void *)t->gaps[dir].ptr;
     out->gap_count = t->gaps[dir].len / sizeof(struct pf_flow_gap);
     if (t->digest[dir] != NULL && pf_digest_value(t->digest[dir], sha256) == PF_OK) {
@@ -353,6 +408,7 @@ static enum pf_status write_line(struct pf_tls_flow_env *env, const struct pf_tl
         .cipher = r->cipher,
         .server_name = r->server_name,
         .next_protocol = r->next_protocol,
+        .starttls = pf_starttls_name((enum pf_starttls)t->starttls),
         .client_random = r->client_random,
         .server_random = r->server_random,
         .session_id = r->session_id,
@@ -425,7 +481,7 @@ enum pf_status pf_tls_flow_end(struct pf_tls_flow_env *env, struct pf_tls_flow *
     enum pf_status st = PF_OK;
     if (t->is == PF_FLOW_UNDECIDED) {
         pf_decide(t, flow, NULL, true);
-        st = t->is == PF_FLOW_TLS ? begin(env, t, PF_POSITION_END) : PF_OK;
+        st = is_decided(t) ? begin(env, t, flow, PF_POSITION_END) : PF_OK;
     }
     if (t->is == PF_FLOW_OTHER) {
         return PF_OK;
@@ -435,6 +491,10 @@ enum pf_status pf_tls_flow_end(struct pf_tls_flow_env *env, struct pf_tls_flow *
         for (int s = 0; s < 2 && st == PF_OK; s++) {
             pf_reasm_flush(&t->reasm[s]);
             st = pump(env, t, s, PF_POSITION_END);
+        }
+        st = st == PF_OK ? pf_clear_end(env, t) : st;
+        if (t->is != PF_FLOW_TLS) {
+            return st;
         }
         finish(t);
     }
@@ -462,7 +522,7 @@ enum pf_status pf_tls_flow_give_up(struct pf_tls_flow_env *env, struct pf_tls_fl
     t->given_up = true;
     if (t->is == PF_FLOW_UNDECIDED) {
         pf_decide(t, flow, NULL, true);
-        return t->is == PF_FLOW_TLS ? begin(env, t, PF_POSITION_END) : PF_OK;
+        return is_decided(t) ? begin(env, t, flow, PF_POSITION_END) : PF_OK;
     }
     enum pf_status st = PF_OK;
     while (st == PF_OK && t->parked) {
@@ -474,6 +534,7 @@ enum pf_status pf_tls_flow_give_up(struct pf_tls_flow_env *env, struct pf_tls_fl
 enum pf_status pf_tls_flow_relieve(struct pf_tls_flow_env *env, struct pf_tls_flow *t)
 {
     if (t->is != PF_FLOW_TLS || t->parked || t->conn == NULL) {
+        pf_clear_relieve(t);
         return PF_OK;
     }
     pf_conn_flush(t->conn);

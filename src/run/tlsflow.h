@@ -21,6 +21,7 @@
 #include "flow/reasm.h"
 #include "flow/table.h"
 #include "run/board.h"
+#include "run/clear.h"
 #include "run/config.h"
 #include "run/lines.h"
 #include "store/chunks.h"
@@ -61,6 +62,7 @@ struct pf_tls_flow_env {
 
 enum pf_tls_flow_is {
     PF_FLOW_UNDECIDED,
+    PF_FLOW_CLEAR, /* begins with what often turns to TLS: see run/clear.h */
     PF_FLOW_TLS,
     PF_FLOW_OTHER /* not TLS: the caller frees it */
 };
@@ -92,6 +94,12 @@ struct pf_tls_flow {
         struct pf_job *head; /* runs that are opened elsewhere, in the order of the stream */
         struct pf_job *tail;
     } jobs[2];
+    bool seek;        /* the server's TLS is to be looked for, from seek_from on */
+    uint8_t starttls; /* enum pf_starttls: what TLS began behind */
+    uint32_t seek_from;
+    uint64_t at;                 /* the packet that the run has come to with this flow */
+    struct pf_clear *clear;      /* while TLS has not begun on both sides */
+    uint32_t clear_bytes[2];     /* that were written, by direction */
     struct pf_buf gaps[2];       /* struct pf_flow_gap[], by direction */
     struct pf_digest *digest[2]; /* with sha256, once there is plaintext */
 };
@@ -136,10 +144,19 @@ PF_MUST_USE enum pf_status pf_tls_flow_write(struct pf_tls_flow_env *env, struct
 
 void pf_tls_flow_free(struct pf_tls_flow_env *env, struct pf_tls_flow *t);
 
-/* Could this segment be the first of TLS in a flow that began otherwise (STARTTLS, CONNECT)? */
-bool pf_tls_flow_begins(struct pf_span payload);
+/* Could this be where TLS begins, or will be looked for, in a flow that began otherwise? */
+bool pf_tls_flow_begins(const struct pf_flow *flow, const struct pf_pkt *pkt);
 
-/* The first bytes of a flow, and they are not TLS. */
+/* The first bytes of a flow, and they are not TLS, nor what turns to it later. */
 bool pf_tls_flow_is_other(const struct pf_flow *flow, const struct pf_pkt *pkt);
+
+/* ---- for run/clear.c ---- */
+
+/* Makes the connection: it is TLS, and t->client is known. */
+PF_MUST_USE enum pf_status pf_tls_flow_connect(struct pf_tls_flow_env *env, struct pf_tls_flow *t);
+
+/* Gives a piece of TLS to the connection and does all that it then has to do. */
+PF_MUST_USE enum pf_status pf_tls_flow_feed(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
+                                            int side, const struct pf_piece *p);
 
 #endif

@@ -362,7 +362,7 @@ static enum pf_status maybe_begin(struct pf_worker *w, struct pf_flow *flow,
     if (pkt->len == 0 || flow->tag == TAG_DONE) {
         return PF_OK;
     }
-    if (flow->tag == TAG_OTHER && !pf_tls_flow_begins((struct pf_span){pkt->data, pkt->len})) {
+    if (flow->tag == TAG_OTHER && !pf_tls_flow_begins(flow, pkt)) {
         return PF_OK;
     }
     if (flow->tag == TAG_NEW && pf_tls_flow_is_other(flow, pkt)) {
