@@ -124,6 +124,7 @@ enum pf_status pf_secret_publish(struct pf_handshake *hs, const struct pf_secret
     if (hs->version == PF_VERSION_TLS13 || hs->suite == NULL) {
         return PF_OK;
     }
+    final |= hs->known_packet == UINT64_MAX; /* its last byte came out when the flow had ended */
     if (!hs->origin_published) {
         enum pf_status st = publish_origin(hs, src, final, lines);
         if (st != PF_OK) {

@@ -260,12 +260,12 @@ static void what_is_published(void **state)
     add_line(0, "CLIENT_RANDOM " RANDOM " ", 0x11);
     assert_int_equal(find(false), PF_OK);
     hs.known_packet = UINT64_MAX; /* learnt when the flow had ended */
-    assert_int_equal(pf_secret_publish(&hs, &src), PF_OK);
+    assert_int_equal(pf_secret_publish(&hs, &src, false, NULL), PF_OK);
     assert_false(pf_sessions_get(sessions, PF_SESSION_ID, id, UINT64_MAX, 0, &got));
     hs.known_packet = 70;
     hs.ticket_packet = 60;
     assert_int_equal(pf_buf_append(&hs.new_ticket, "new", 3), PF_OK);
-    assert_int_equal(pf_secret_publish(&hs, &src), PF_OK);
+    assert_int_equal(pf_secret_publish(&hs, &src, false, NULL), PF_OK);
     struct pf_span ticket = {(const uint8_t *)"new", 3};
     assert_false(pf_sessions_get(sessions, PF_SESSION_ID, id, 69, 0, &got));
     assert_true(pf_sessions_get(sessions, PF_SESSION_ID, id, 70, 0, &got));
