@@ -262,6 +262,7 @@ static void what_is_published(void **state)
     hs.known_packet = UINT64_MAX; /* learnt when the flow had ended */
     assert_int_equal(pf_secret_publish(&hs, &src, false, NULL), PF_OK);
     assert_false(pf_sessions_get(sessions, PF_SESSION_ID, id, UINT64_MAX, 0, &got));
+    hs.origin_published = false;
     hs.known_packet = 70;
     hs.ticket_packet = 60;
     assert_int_equal(pf_buf_append(&hs.new_ticket, "new", 3), PF_OK);
