@@ -499,15 +499,29 @@ static bool pop_old(struct pf_reasm *r, struct pf_piece *piece)
     return true;
 }
 
+/* Only an anchor leaves bytes of a copy below the origin. False: nothing else is left of it. */
+static bool cut_to_origin(const struct pf_reasm *r, struct pf_seg *s)
+{
+    if (s->off < r->origin && seg_end(s) > r->origin) {
+        uint32_t cut = (uint32_t)(r->origin - s->off);
+        s->off += cut;
+        s->len -= cut;
+        memmove(s->data, s->data + cut, s->len);
+    }
+    return s->off >= r->origin;
+}
+
 /* A copy that waited and whose bytes were all delivered. */
 static bool pop_other(struct pf_reasm *r, struct pf_piece *piece)
 {
     struct pf_seg **at = &r->others;
-    while (*at != NULL && (seg_end(*at) > r->next || (*at)->off < r->origin)) {
-        if ((*at)->off < r->origin) {
+    while (*at != NULL) {
+        if (!cut_to_origin(r, *at)) {
             release(r, take_other(r, at));
-        } else {
+        } else if (seg_end(*at) > r->next) {
             at = &(*at)->right;
+        } else {
+            break;
         }
     }
     if (*at == NULL) {
