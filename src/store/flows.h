@@ -21,7 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PF_TEXT_MAX = 1024, PF_GAPS_MAX = 1000, PF_LINE_MAX = 1 << 20 };
+enum { PF_TEXT_MAX = 1024, PF_GAPS_MAX = 1000, PF_CONFLICTS_MAX = 100, PF_LINE_MAX = 1 << 20 };
 
 /* Names as in flows.jsonl, and what they mean in one line; NULL for _NONE. */
 const char *pf_flow_status_name(enum pf_flow_status s);
@@ -40,9 +40,21 @@ struct pf_flow_gap {
     uint64_t packet;  /* first packet after it; 0: none */
 };
 
+/* A packet that claimed bytes of the stream to be other than what verified: forged, or damaged. */
+struct pf_flow_conflict {
+    uint64_t packet;
+    uint64_t true_packet; /* that brought these bytes as they verified; 0: neither did */
+    uint64_t offset; /* of the first byte that differs: captured bytes of the direction before it */
+};
+
+/* In the line only where there are any: "conflicts", how many packets, and "conflict_list", the
+ * first PF_CONFLICTS_MAX of them, by packet: {packet, true_packet or null, offset}. */
 struct pf_flow_dir_info {
     uint64_t missing_records; /* or PF_UNKNOWN */
     uint64_t missing_bytes;   /* or PF_UNKNOWN */
+    uint64_t conflicts;
+    const struct pf_flow_conflict *conflict;
+    size_t conflict_count; /* listed */
     const struct pf_flow_gap *gaps;
     size_t gap_count;
     const uint8_t *sha256; /* of the direction's plaintext, or NULL */

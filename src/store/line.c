@@ -136,6 +136,35 @@ static void set_gaps(struct row *r, const struct pf_flow_dir_info *info)
     set(r, "gaps", gaps);
 }
 
+static json_t *make_conflict(const struct pf_flow_conflict *conflict)
+{
+    struct row r = {.object = json_object(), .ok = true};
+    set_number(&r, "packet", conflict->packet);
+    set_number(&r, "true_packet", conflict->true_packet == 0 ? PF_UNKNOWN : conflict->true_packet);
+    set_number(&r, "offset", conflict->offset);
+    if (!r.ok) {
+        json_decref(r.object);
+        return NULL;
+    }
+    return r.object;
+}
+
+static void set_conflicts(struct row *r, const struct pf_flow_dir_info *info)
+{
+    if (info->conflicts == 0) {
+        return;
+    }
+    json_t *list = json_array();
+    size_t n = info->conflict_count < PF_CONFLICTS_MAX ? info->conflict_count : PF_CONFLICTS_MAX;
+    for (size_t i = 0; i < n; i++) {
+        if (json_array_append_new(list, make_conflict(&info->conflict[i])) != 0) {
+            r->ok = false;
+        }
+    }
+    set_number(r, "conflicts", info->conflicts);
+    set(r, "conflict_list", list);
+}
+
 static void set_direction(struct row *parent, const struct pf_flow_info *info,
                           const struct pf_flow_ref *ref, enum pf_dir dir)
 {
@@ -146,6 +175,7 @@ static void set_direction(struct row *parent, const struct pf_flow_info *info,
     set_number(&r, "missing_records", d->missing_records);
     set_number(&r, "missing_bytes", d->missing_bytes);
     set_gaps(&r, d);
+    set_conflicts(&r, d);
     if (d->clear_bytes > 0) {
         set_number(&r, "clear_bytes", d->clear_bytes);
     }

@@ -62,14 +62,16 @@ enum pf_status pf_stream_open(struct pf_crypt *crypt, const struct pf_keys *keys
                               size_t *len)
 {
     const uint8_t *body = rec->body.ptr;
-    if (rc4 != NULL) {
-        RC4(&rc4->key, rec->body.len, body, out);
-    } else if (rec->body.len > 0) {
-        memcpy(out, body, rec->body.len);
-    }
     size_t mac_len = pf_hash_len(keys->suite->mac);
     if (rec->body.len < mac_len) {
         return PF_ERR_MALFORMED;
+    }
+    struct pf_rc4 before;
+    if (rc4 != NULL) {
+        before = *rc4;
+        RC4(&rc4->key, rec->body.len, body, out);
+    } else if (rec->body.len > 0) {
+        memcpy(out, body, rec->body.len);
     }
     *len = rec->body.len - mac_len;
     if (mac_len == 0) {
@@ -77,5 +79,11 @@ enum pf_status pf_stream_open(struct pf_crypt *crypt, const struct pf_keys *keys
     }
     const struct pf_span content = {out, *len};
     bool fits = pf_cipher_mac_fits(pf_cipher_mac(crypt, keys), keys, rec, content, out + *len);
+    if (rc4 != NULL && !fits) {
+        *rc4 = before;
+    }
+    if (rc4 != NULL) {
+        pf_wipe(&before, sizeof before);
+    }
     return fits ? PF_OK : PF_ERR_REJECTED;
 }

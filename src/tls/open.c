@@ -102,11 +102,14 @@ static enum pf_status open_cbc(struct pf_crypt *crypt, const struct pf_keys *key
     if (!is_chained(keys)) {
         return pf_cbc_open(crypt, keys, rec, NULL, out, len);
     }
-    uint8_t iv[PF_BLOCK_MAX];
-    bool known = chain->iv_known;
-    memcpy(iv, chain->iv, sizeof iv);
-    move_iv(chain, keys, rec->body);
-    return known ? pf_cbc_open(crypt, keys, rec, iv, out, len) : PF_ERR_TRUNCATED;
+    enum pf_status st = PF_ERR_TRUNCATED;
+    if (chain->iv_known) {
+        st = pf_cbc_open(crypt, keys, rec, chain->iv, out, len);
+    }
+    if (st == PF_OK || st == PF_ERR_TRUNCATED) {
+        move_iv(chain, keys, rec->body);
+    }
+    return st;
 }
 
 static enum pf_status decrypt(struct pf_crypt *crypt, const struct pf_keys *keys,
@@ -168,10 +171,27 @@ enum pf_status pf_open_record(struct pf_crypt *crypt, const struct pf_keys *keys
     plain->data = (struct pf_span){out, len};
     if (chain->inflate != NULL && st == PF_OK) {
         st = pf_inflate_run(chain->inflate, plain->data, &plain->data);
-    } else if (chain->inflate != NULL) {
-        pf_inflate_lose(chain->inflate);
     }
     return st;
+}
+
+enum pf_status pf_open_verify(struct pf_crypt *crypt, const struct pf_keys *keys,
+                              const struct pf_chain *chain, uint64_t seq,
+                              const struct pf_record *record)
+{
+    uint8_t out[PF_RECORD_MAX];
+    struct pf_plain plain;
+    struct pf_chain copy = *chain;
+    copy.inflate = NULL; /* the MAC is over what is compressed */
+    if (chain->stream != NULL) {
+        copy.stream = pf_rc4_dup(chain->stream);
+        if (copy.stream == NULL) {
+            return PF_ERR_NOMEM;
+        }
+    }
+    enum pf_status st = pf_open_record(crypt, keys, &copy, seq, record, out, sizeof out, &plain);
+    pf_rc4_free(copy.stream);
+    return st == PF_ERR_MALFORMED ? PF_ERR_REJECTED : st;
 }
 
 /* Bytes that every body has beyond its plaintext. */
@@ -204,6 +224,17 @@ void pf_open_body_bounds(const struct pf_keys *keys, unsigned *min_body, unsigne
         unsigned inside = *min_body - outside;
         *min_body = (inside + bulk->block_len - 1) / bulk->block_len * bulk->block_len + outside;
     }
+}
+
+bool pf_open_body_fits(const struct pf_keys *keys, uint32_t body_len)
+{
+    unsigned min_body;
+    unsigned max_body;
+    pf_open_body_bounds(keys, &min_body, &max_body);
+    const struct pf_bulk *bulk = keys->suite->bulk;
+    unsigned outside = keys->etm ? pf_hash_len(keys->suite->mac) : 0;
+    return body_len >= min_body && body_len <= max_body &&
+           (bulk->mode != PF_MODE_CBC || (body_len - outside) % bulk->block_len == 0);
 }
 
 uint32_t pf_open_plaintext_len(const struct pf_keys *keys, uint32_t body_len, bool *exact)

@@ -71,7 +71,8 @@ struct pf_plain {
 /*
  * Opens one record with sequence number seq. out: at least body.len bytes, PF_PLAINTEXT_MAX + 2048
  * when DEFLATE is in use; must not overlap the record. On failure the contents of out are undefined
- * and the chain's IV has moved on, as it would on success; an RC4 keystream moves on as well.
+ * and the chain stands where it stood: the record may be tried again with other bytes, or passed
+ * over with pf_chain_pass.
  *
  * Behind a gap chain->iv_known is false, and a record whose IV is chained gives PF_ERR_TRUNCATED;
  * the one behind it opens again. A record that was verified but whose compressed bytes refer to
@@ -82,9 +83,17 @@ PF_MUST_USE enum pf_status pf_open_record(struct pf_crypt *crypt, const struct p
                                           const struct pf_record *record, uint8_t *out,
                                           size_t out_cap, struct pf_plain *plain);
 
+/* Whether a record would open: PF_OK, PF_ERR_REJECTED, or as pf_open_record. The chain stays. */
+PF_MUST_USE enum pf_status pf_open_verify(struct pf_crypt *crypt, const struct pf_keys *keys,
+                                          const struct pf_chain *chain, uint64_t seq,
+                                          const struct pf_record *record);
+
 /* Smallest and largest body that a record can have under these keys, empty ones included: bounds
  * how many records a gap can have swallowed, and helps to recognise headers. */
 void pf_open_body_bounds(const struct pf_keys *keys, unsigned *min_body, unsigned *max_body);
+
+/* Whether a record can have a body of this length under these keys. */
+bool pf_open_body_fits(const struct pf_keys *keys, uint32_t body_len);
 
 /* Bytes of plaintext in a body of body_len bytes, before decompression: exact for AEAD and stream
  * ciphers (*exact true), an upper bound for CBC and TLS 1.3 (which may pad), where the byte of the

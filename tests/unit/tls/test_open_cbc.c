@@ -169,7 +169,7 @@ static void chain_behind_a_gap(void **state)
     }
 }
 
-/* A record that does not verify moves the chain all the same. */
+/* A record that does not verify leaves the chain where it is: it is passed over, or tried again. */
 static void chain_behind_a_forgery(void **state)
 {
     struct sealer s;
@@ -186,6 +186,9 @@ static void chain_behind_a_forgery(void **state)
     assert_int_equal(pf_chain_init(&chain, &s.keys, 0), PF_OK);
     assert_int_equal(pf_open_record(*state, &s.keys, &chain, 0, &first, out, 64, &plain),
                      PF_ERR_REJECTED);
+    assert_int_equal(pf_open_record(*state, &s.keys, &chain, 1, &second, out, 64, &plain),
+                     PF_ERR_REJECTED);
+    pf_chain_pass(&chain, &s.keys, first.body);
     assert_int_equal(pf_open_record(*state, &s.keys, &chain, 1, &second, out, 64, &plain), PF_OK);
     assert_int_equal(out[0], 'b');
     pf_chain_fini(&chain);

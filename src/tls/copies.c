@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tls/copies.h"
+
+#include "base/cursor.h"
+#include "tls/half.h"
+#include "tls/trial.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void pf_copies_free(struct pf_copies *copies)
+{
+    if (copies != NULL) {
+        pf_buf_fini(&copies->list);
+        pf_buf_fini(&copies->bytes);
+        pf_buf_fini(&copies->conflicts);
+        pf_budget_give(copies->budget, sizeof *copies);
+    }
+    free(copies);
+}
+
+static struct pf_copies *copies_of(struct pf_conn *c, struct pf_half *h)
+{
+    struct pf_budget *budget = c->env->budget;
+    if (h->copies != NULL || !pf_budget_take(budget, sizeof *h->copies)) {
+        return h->copies;
+    }
+    h->copies = calloc(1, sizeof *h->copies);
+    if (h->copies == NULL) {
+        pf_budget_give(budget, sizeof *h->copies);
+        return NULL;
+    }
+    h->copies->budget = budget;
+    pf_buf_init(&h->copies->list, PF_COPIES_MAX * sizeof(struct pf_copy), budget);
+    pf_buf_init(&h->copies->bytes, PF_COPIES_BYTES, budget);
+    pf_buf_init(&h->copies->conflicts, PF_CONFLICTS_KEPT * sizeof(struct pf_conflict), budget);
+    return h->copies;
+}
+
+struct pf_copy *pf_copies_list(const struct pf_copies *copies, size_t *n)
+{
+    *n = copies->list.len / sizeof(struct pf_copy);
+    return (struct pf_copy *)(void *)copies->list.ptr;
+}
+
+/* ---- evidence ---- */
+
+static struct pf_conflict *conflicts_of(const struct pf_copies *copies, size_t *n)
+{
+    *n = copies->conflicts.len / sizeof(struct pf_conflict);
+    return (struct pf_conflict *)(void *)copies->conflicts.ptr;
+}
+
+/* Adds a packet to the list, which is in the order of packets; one that is there already keeps its
+ * lowest place, so that it does not matter in which order its parts were settled. */
+static void note(struct pf_copies *copies, struct pf_conflict one)
+{
+    size_t n;
+    struct pf_conflict *all = conflicts_of(copies, &n);
+    size_t at = n;
+    while (at > 0 && all[at - 1].packet > one.packet) {
+        at--;
+    }
+    if (at > 0 && all[at - 1].packet == one.packet) {
+        struct pf_conflict *old = &all[at - 1];
+        bool better = old->true_packet == 0 && one.true_packet != 0;
+        if (better ||
+            (one.offset < old->offset && (one.true_packet != 0) == (old->true_packet != 0))) {
+            *old = one;
+        }
+        return;
+    }
+    copies->count++;
+    if (pf_buf_append(&copies->conflicts, &one, sizeof one) == PF_OK) {
+        all = conflicts_of(copies, &n);
+        memmove(&all[at + 1], &all[at], (n - 1 - at) * sizeof *all);
+        all[at] = one;
+    }
+}
+
+static void note_copy(struct pf_copies *copies, const struct pf_copy *copy, bool verified)
+{
+    if (!copy->probe) {
+        note(copies, (struct pf_conflict){.packet = copy->packet,
+                                          .true_packet = verified ? copy->first : 0,
+                                          .offset = copy->diff});
+    }
+}
+
+/* What is left of a copy behind pos. False: nothing; a packet that was not true before pos is not
+ * true behind it either. */
+static bool cut_front(struct pf_copy *copy, uint64_t pos, bool verified)
+{
+    if (copy->pos + copy->len <= pos || (verified && copy->diff < pos)) {
+        return false;
+    }
+    if (copy->pos < pos) {
+        uint32_t gone = (uint32_t)(pos - copy->pos);
+        copy->pos = pos;
+        copy->at += gone;
+        copy->len -= gone;
+    }
+    return true;
+}
+
+/* Copies of bytes before pos are settled. */
+static void settle(struct pf_copies *copies, uint64_t pos, bool verified)
+{
+    size_t n;
+    struct pf_copy *all = pf_copies_list(copies, &n);
+    size_t left = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct pf_copy copy = all[i];
+        if (cut_front(&copy, pos, verified)) {
+            all[left++] = copy;
+        } else {
+            note_copy(copies, &all[i], verified);
+        }
+    }
+    copies->list.len = left * sizeof *all;
+    if (left == 0) {
+        copies->bytes.len = 0;
+    }
+}
+
+void pf_copies_verified(struct pf_half *h, uint64_t pos)
+{
+    h->verified = pos;
+    h->given_up = 0;
+    if (h->copies != NULL) {
+        settle(h->copies, pos, true);
+    }
+}
+
+void pf_copies_passed(struct pf_half *h, uint64_t pos)
+{
+    h->verified = pos;
+    h->given_up = 0;
+    if (h->copies != NULL) {
+        settle(h->copies, pos, false);
+    }
+}
+
+void pf_copies_close(struct pf_half *h)
+{
+    if (h->copies != NULL) {
+        settle(h->copies, UINT64_MAX, false);
+    }
+}
+
+uint64_t pf_copies_conflicts(const struct pf_half *h, const struct pf_conflict **list,
+                             size_t *count)
+{
+    *list = NULL;
+    *count = 0;
+    if (h->copies == NULL) {
+        return 0;
+    }
+    *list = conflicts_of(h->copies, count);
+    return h->copies->count;
+}
+
+/* ---- keeping ---- */
+
+/* Whether the copy is there already: then its bytes need not be kept again. */
+static const struct pf_copy *find_same(const struct pf_copies *copies, const struct pf_copy *copy,
+                                       const uint8_t *bytes)
+{
+    size_t n;
+    const struct pf_copy *all = pf_copies_list(copies, &n);
+    for (size_t i = 0; i < n; i++) {
+        if (all[i].pos == copy->pos && all[i].len == copy->len &&
+            memcmp(copies->bytes.ptr + all[i].at, bytes, copy->len) == 0) {
+            return &all[i];
+        }
+    }
+    return NULL;
+}
+
+static size_t overlapping(const struct pf_copies *copies, const struct pf_copy *copy)
+{
+    size_t n;
+    size_t count = 0;
+    const struct pf_copy *all = pf_copies_list(copies, &n);
+    for (size_t i = 0; i < n; i++) {
+        count += all[i].pos < copy->pos + copy->len && copy->pos < all[i].pos + all[i].len;
+    }
+    return count;
+}
+
+static enum pf_status keep(struct pf_conn *c, struct pf_copies *copies, struct pf_copy copy,
+                           const uint8_t *bytes)
+{
+    if (find_same(copies, &copy, bytes) != NULL ||
+        overlapping(copies, &copy) >= PF_COPIES_PER_BYTE) {
+        note_copy(copies, &copy, false);
+        return PF_OK;
+    }
+    copy.at = (uint32_t)copies->bytes.len;
+    enum pf_status st = pf_buf_append(&copies->bytes, bytes, copy.len);
+    if (st == PF_OK) {
+        st = pf_buf_append(&copies->list, &copy, sizeof copy);
+    }
+    if (st == PF_ERR_LIMIT) {
+        note_copy(copies, &copy, false);
+        return PF_OK;
+    }
+    c->copies_seen++;
+    return st;
+}
+
+static size_t first_difference(const uint8_t *a, const uint8_t *b, size_t len)
+{
+    size_t i = 0;
+    while (i < len && a[i] == b[i]) {
+        i++;
+    }
+    return i;
+}
+
+/* The part of a copy that lies over the bytes of one packet. */
+static enum pf_status add_part(struct pf_conn *c, struct pf_half *h, const struct pf_copy_of *of,
+                               uint64_t pos, struct pf_span part)
+{
+    size_t diff = first_difference(part.ptr, pf_stream_bytes(&h->in, pos), part.len);
+    if (diff == part.len) {
+        return PF_OK;
+    }
+    struct pf_copies *copies = copies_of(c, h);
+    if (copies == NULL) {
+        return PF_OK;
+    }
+    struct pf_copy copy = {.pos = pos,
+                           .len = (uint32_t)part.len,
+                           .diff = pos + diff,
+                           .packet = of->packet,
+                           .ts_ns = of->ts_ns,
+                           .doubt = of->doubt,
+                           .probe = of->probe};
+    int64_t ts_ns;
+    pf_stream_packet(&h->in, pos + diff, &copy.first, &ts_ns);
+    if (h->detached == 0 && copy.diff < h->verified) {
+        note_copy(copies, &copy, true);
+        return PF_OK;
+    }
+    return keep(c, copies, copy, part.ptr);
+}
+
+enum pf_status pf_copies_add(struct pf_conn *c, enum pf_dir dir, const struct pf_copy_of *of)
+{
+    struct pf_half *h = &c->half[dir];
+    uint64_t end = pf_stream_end(&h->in);
+    uint64_t oldest = end > PF_STREAM_RECENT ? end - PF_STREAM_RECENT : 0;
+    if (h->stage == PF_STAGE_DEAD || of->behind > end) {
+        return PF_OK;
+    }
+    if (oldest < pf_stream_oldest(&h->in)) {
+        oldest = pf_stream_oldest(&h->in);
+    }
+    uint64_t pos = end - of->behind;
+    struct pf_cur data = pf_cur_of(of->data);
+    if (pos < oldest && !pf_cur_skip(&data, oldest - pos)) {
+        return PF_OK;
+    }
+    pos = pos < oldest ? oldest : pos;
+    enum pf_status st = PF_OK;
+    struct pf_span part;
+    while (st == PF_OK && data.left > 0 && pos < end) {
+        uint64_t room = pf_stream_packet_end(&h->in, pos) - pos;
+        if (!pf_cur_span(&data, data.left < room ? data.left : (size_t)room, &part)) {
+            break;
+        }
+        st = add_part(c, h, of, pos, part);
+        pos += part.len;
+    }
+    return st;
+}
+
+/* ---- putting in place ---- */
+
+/* After the stream's bytes have changed: what the copies differ from now. Those that do not any
+ * more were the true one. */
+static void compare_again(struct pf_half *h)
+{
+    struct pf_copies *copies = h->copies;
+    size_t n;
+    struct pf_copy *all = pf_copies_list(copies, &n);
+    size_t left = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct pf_copy copy = all[i];
+        if (copy.pos >= pf_stream_oldest(&h->in)) {
+            const uint8_t *bytes = copies->bytes.ptr + copy.at;
+            size_t diff = first_difference(bytes, pf_stream_bytes(&h->in, copy.pos), copy.len);
+            int64_t ts_ns;
+            if (diff == copy.len) {
+                continue;
+            }
+            copy.diff = copy.pos + diff;
+            pf_stream_packet(&h->in, copy.diff, &copy.first, &ts_ns);
+        }
+        all[left++] = copy;
+    }
+    copies->list.len = left * sizeof *all;
+}
+
+enum pf_status pf_copies_exchange(struct pf_half *h, struct pf_copy *copy)
+{
+    uint64_t packet;
+    int64_t ts_ns;
+    pf_stream_packet(&h->in, copy->pos, &packet, &ts_ns);
+    enum pf_status st = pf_stream_exchange(&h->in, copy->pos, h->copies->bytes.ptr + copy->at,
+                                           copy->len, copy->packet, copy->ts_ns);
+    if (st == PF_OK) {
+        copy->packet = packet;
+        copy->ts_ns = ts_ns;
+    }
+    return st;
+}
+
+/* What will be written over becomes a copy itself, packet by packet; of the chosen packets there is
+ * one already. */
+static enum pf_status save(struct pf_conn *c, struct pf_half *h, const struct pf_copy *over,
+                           const struct pf_choice *choice)
+{
+    uint64_t end = over->pos + over->len;
+    enum pf_status st = PF_OK;
+    for (uint64_t pos = over->pos; pos < end && st == PF_OK;) {
+        uint64_t upto = pf_stream_packet_end(&h->in, pos);
+        upto = upto < end ? upto : end;
+        struct pf_copy old = {.pos = pos, .len = (uint32_t)(upto - pos), .diff = pos};
+        pf_stream_packet(&h->in, pos, &old.packet, &old.ts_ns);
+        if (!pf_choice_has(choice, old.packet)) {
+            st = keep(c, h->copies, old, pf_stream_bytes(&h->in, pos));
+        }
+        pos = upto;
+    }
+    return st;
+}
+
+/* Writes the chosen packets' copies where they belong, over the whole of their length, as far as
+ * they are of the record. */
+static enum pf_status put_in_place(struct pf_conn *c, struct pf_half *h, uint64_t base,
+                                   const struct pf_choice *choice)
+{
+    size_t n;
+    enum pf_status st = PF_OK;
+    (void)pf_copies_list(h->copies, &n);
+    for (size_t i = 0; i < n && st == PF_OK; i++) {
+        struct pf_copy copy = pf_copies_list(h->copies, &n)[i];
+        bool there = copy.pos < choice->end && copy.pos + copy.len > base &&
+                     copy.pos >= pf_stream_oldest(&h->in);
+        if (there && pf_choice_has(choice, copy.packet)) {
+            st = save(c, h, &copy, choice);
+            st = st == PF_OK ? pf_stream_write(&h->in, copy.pos, h->copies->bytes.ptr + copy.at,
+                                               copy.len, copy.packet, copy.ts_ns)
+                             : st;
+        }
+    }
+    compare_again(h);
+    return st;
+}
+
+/* ---- deciding ---- */
+
+/* Where what is not verified begins. */
+static uint64_t base_of(const struct pf_half *h)
+{
+    uint64_t base = h->verified;
+    if (h->in.gap_at > base && h->in.gap_at <= h->framed) {
+        base = h->in.gap_at;
+    }
+    bool there = base >= pf_stream_oldest(&h->in) && base <= h->framed;
+    return there ? base : h->framed;
+}
+
+static enum pf_status try_copies(struct pf_conn *c, enum pf_dir dir)
+{
+    struct pf_half *h = &c->half[dir];
+    struct pf_choice choice;
+    if (h->copies == NULL || h->copies->list.len == 0) {
+        return PF_ERR_REJECTED;
+    }
+    uint64_t base = base_of(h);
+    enum pf_status st = pf_trial_run(c, dir, base, &choice);
+    if (st == PF_OK) {
+        st = put_in_place(c, h, base, &choice);
+        pf_stream_rewind(&h->in, base);
+        h->framed = base;
+        h->run.len = 0;
+        h->waits = false;
+    }
+    return st == PF_OK ? PF_END : st;
+}
+
+enum pf_status pf_copies_judge(struct pf_conn *c, enum pf_dir dir, uint64_t end)
+{
+    struct pf_half *h = &c->half[dir];
+    enum pf_status st = try_copies(c, dir);
+    if (st != PF_ERR_REJECTED) {
+        return st;
+    }
+    uint64_t until = end + PF_STREAM_RECENT;
+    if (c->final || pf_stream_end(&h->in) >= until || h->given_up == h->framed + 1) {
+        return PF_ERR_REJECTED;
+    }
+    h->waits = true;
+    h->wait_until = until;
+    h->wait_seen = c->copies_seen;
+    return PF_AGAIN;
+}
+
+enum pf_status pf_copies_wait(struct pf_conn *c, enum pf_dir dir)
+{
+    struct pf_half *h = &c->half[dir];
+    if (!h->waits) {
+        return PF_OK;
+    }
+    bool over = c->final || pf_stream_end(&h->in) >= h->wait_until;
+    if (!over && c->copies_seen == h->wait_seen) {
+        return PF_AGAIN;
+    }
+    h->wait_seen = c->copies_seen;
+    enum pf_status st = try_copies(c, dir);
+    if (st != PF_ERR_REJECTED) {
+        return st;
+    }
+    if (!over) {
+        return PF_AGAIN;
+    }
+    h->waits = false;
+    h->given_up = h->framed + 1;
+    return PF_OK;
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What:    the trial of copies: which packets' copies make the bytes at a place a record that
+ *          verifies. See tls/copies.h.
+ * Owns:    nothing.
+ * Threads: the connection's owner.
+ * Errors:  PF_ERR_REJECTED: no set of copies does, or the budget is spent; PF_ERR_NOMEM.
+ * Limits:  PF_CHOICE_PACKETS packets with copies over one record; see tls/copies.h for the rest.
+ */
+#ifndef PF_TLS_TRIAL_H
+#define PF_TLS_TRIAL_H
+
+#include "base/buf.h"
+#include "tls/copies.h"
+
+enum { PF_CHOICE_PACKETS = 16 };
+
+struct pf_copy {
+    uint64_t pos;
+    uint64_t packet; /* that brought this copy */
+    uint64_t first;  /* that brought what lies in the stream, at diff */
+    uint64_t diff;   /* the first position at which they differ */
+    int64_t ts_ns;
+    uint32_t len;
+    uint32_t at; /* in bytes */
+    uint8_t doubt;
+    bool probe;
+    bool tried; /* at trial_pos, with all others that were */
+};
+
+struct pf_copies {
+    struct pf_buf list;      /* struct pf_copy[], as they came */
+    struct pf_buf bytes;     /* theirs */
+    struct pf_buf conflicts; /* struct pf_conflict[] */
+    struct pf_budget *budget;
+    uint64_t count; /* of conflicts */
+    uint64_t trial_pos;
+    uint64_t spent; /* bytes tried */
+    uint32_t record_trials;
+    uint32_t flow_trials;
+};
+
+/* Packets whose copies are to be put in place. */
+struct pf_choice {
+    uint64_t packet[PF_CHOICE_PACKETS];
+    size_t count;
+    uint64_t end; /* position behind the record that verifies with them */
+};
+
+static inline bool pf_choice_has(const struct pf_choice *choice, uint64_t packet)
+{
+    for (size_t i = 0; i < choice->count; i++) {
+        if (choice->packet[i] == packet) {
+            return true;
+        }
+    }
+    return false;
+}
+
+struct pf_copy *pf_copies_list(const struct pf_copies *copies, size_t *n);
+
+/* The copy and what lies in the stream change places. */
+PF_MUST_USE enum pf_status pf_copies_exchange(struct pf_half *h, struct pf_copy *copy);
+
+/* Finds the copies with which a record verifies at base. Each set is tried once. */
+PF_MUST_USE enum pf_status pf_trial_run(struct pf_conn *c, enum pf_dir dir, uint64_t base,
+                                        struct pf_choice *choice);
+
+#endif
