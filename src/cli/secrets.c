@@ -54,7 +54,9 @@ static int finish(struct pf_run *run, const struct pf_options *o, void *arg)
     bool print = o->output == NULL && o->inject == NULL;
     int printed = print ? print_lines(run, &err) : PF_EXIT_OK;
     const struct pf_summary *s = pf_run_summary(run);
-    pf_report_summary(s, NULL, o->verbosity);
+    /* what is printed says enough, if it is anything */
+    bool says = print && (s->flows_locked < s->flows || s->flows == 0);
+    pf_report_summary(s, NULL, o->verbosity - (says ? 1 : 0));
     int status = pf_report_exit(s, false);
     bool worse = status == PF_EXIT_INTERNAL || printed == PF_EXIT_OK;
     return worse ? status : printed;

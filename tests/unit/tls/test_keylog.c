@@ -93,13 +93,16 @@ static void test_lines_that_are_none(void **state)
         "EXPORTER_SECRET " R1 " " S32,
         "EARLY_EXPORTER_SECRET " R1 " " S32,
         "QUIC_CLIENT_TRAFFIC_SECRET_0 " R1 " " S32,
-        "PMS_CLIENT_RANDOM " R1 " " S64 "00",
+        "PMS_CLIENT_RANDOM " R1 " " S64 "0",
         "RSA 0011223344556677 " S32,
         "RSA 00112233445566 " S48,
         "RSA Session-ID: Master-Key:" S48,
         "RSA Session-ID:00 Master-Key:" S32,
         "RSA Session-ID:00 " S48,
         "RSA Session-ID:" R1 "00 Master-Key:" S48,
+        "PF_TICKET " R1 " " S32,
+        "PF_TICKET " R1 "00 " S48,
+        "PF_TICKET " R1,
         "-----BEGIN RSA PRIVATE KEY-----",
         "\x01\xff\xfe",
     };
@@ -206,6 +209,25 @@ static void test_rsa_lines(void **state)
     pf_keylog_free(log);
 }
 
+/* SHA-256 of "abc": FIPS 180-2 appendix B.1 */
+#define ABC "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+static void test_tickets(void **state)
+{
+    static const char text[] = "PF_TICKET " ABC " " S48 "\n";
+    static const uint8_t ticket[] = {'a', 'b', 'c', 'd'};
+    struct pf_keylog *log = log_of(text, sizeof text - 1);
+    struct pf_secret s;
+    (void)state;
+    assert_counts(log, 1, 1, 0);
+    assert_true(pf_keylog_find_ticket(log, (struct pf_span){.ptr = ticket, .len = 3}, &s));
+    assert_int_equal(s.bytes[47], 0xcd);
+    assert_int_equal(s.len, 48);
+    assert_false(pf_keylog_find_ticket(log, (struct pf_span){.ptr = ticket, .len = 4}, &s));
+    assert_false(pf_keylog_find_ticket(log, (struct pf_span){.ptr = ticket, .len = 0}, &s));
+    pf_keylog_free(log);
+}
+
 static void test_several_secrets_of_one_random(void **state)
 {
     static const char text[] = "CLIENT_RANDOM " R1 " " T48 "\n"
@@ -270,7 +292,7 @@ static void test_long_pre_master_refused(void **state)
     text.len = pre_master_line(100, line);
     line[text.len - 9] = 'x'; /* no digit */
     assert_int_equal(pf_keylog_add_text(log, text), PF_OK);
-    text.len = pre_master_line(100, line) - 2;
+    text.len = pre_master_line(100, line) - 1;
     line[text.len - 1] = '\n'; /* half a byte */
     assert_int_equal(pf_keylog_add_text(log, text), PF_OK);
     assert_counts(log, 3, 0, 3);
@@ -446,6 +468,18 @@ static void test_format(void **state)
     assert_string_equal(line, want);
     s.len = 64; /* the longest label, the longest secret */
     assert_true(pf_keylog_format(PF_KEYLOG_SERVER_HANDSHAKE, r1, &s, line, sizeof line) > 0);
+    struct pf_master master;
+    memset(&master, 0xcd, sizeof master);
+    struct pf_span abc = {.ptr = (const uint8_t *)"abc", .len = 3};
+    assert_int_equal(pf_keylog_format_ticket(abc, &master, line, 10), 0);
+    size_t ticket_len = pf_keylog_format_ticket(abc, &master, line, sizeof line);
+    assert_int_equal(ticket_len, strlen(line));
+    assert_string_equal(line, "PF_TICKET " ABC " " S48 "\n");
+    size_t session_len = pf_keylog_format_session(abc, &master, line, sizeof line);
+    assert_int_equal(session_len, strlen(line));
+    assert_string_equal(line, "RSA Session-ID:616263 Master-Key:" S48 "\n");
+    struct pf_span long_id = {.ptr = (const uint8_t *)want, .len = 33};
+    assert_int_equal(pf_keylog_format_session(long_id, &master, line, sizeof line), 0);
 }
 
 int main(void)
@@ -456,6 +490,7 @@ int main(void)
         cmocka_unit_test(test_misses),
         cmocka_unit_test(test_labels),
         cmocka_unit_test(test_rsa_lines),
+        cmocka_unit_test(test_tickets),
         cmocka_unit_test(test_long_pre_master),
         cmocka_unit_test(test_long_pre_master_refused),
         cmocka_unit_test(test_several_secrets_of_one_random),

@@ -276,6 +276,119 @@ static void what_is_published(void **state)
     assert_int_equal(got.master.bytes[0], 0x11);
 }
 
+/* ---- key logs and passes ---- */
+
+/* publish with lines; the lines as a text */
+static const char *lines_of(bool proved, bool final)
+{
+    static char text[1024];
+    struct pf_buf lines;
+    pf_buf_init(&lines, sizeof text - 1, &budget);
+    hs.search.proved = proved;
+    assert_int_equal(pf_secret_publish(&hs, &src, final, &lines), PF_OK);
+    memset(text, 0, sizeof text);
+    if (lines.len > 0) {
+        memcpy(text, lines.ptr, lines.len);
+    }
+    pf_buf_fini(&lines);
+    return text;
+}
+
+/* SHA-256 of "ticket" and of "new", by sha256sum */
+#define TICKET_DIGEST "14069429150abcbf244c4c2fb2c4c46a49c93ca9457263ecd9ebb176de3a58bb"
+#define NEW_DIGEST "11507a0e2f5e69d5dfa40a62a1bd7b6ee57e6bcd85c67c9b8431b36fff21c437"
+#define MASTER X16("11") X16("11") X16("11")
+#define RANDOM_LINE "CLIENT_RANDOM " RANDOM " " MASTER "\n"
+#define ID_LINE "RSA Session-ID:" X16("1d") X16("1d") " Master-Key:" MASTER "\n"
+#define TICKET_LINE "PF_TICKET " TICKET_DIGEST " " MASTER "\n"
+#define NEW_LINE "PF_TICKET " NEW_DIGEST " " MASTER "\n"
+
+static void only_what_is_proved_is_logged(void **state)
+{
+    (void)state;
+    assert_string_equal(lines_of(false, true), "");
+    hs.origin_published = false;
+    add_line(0, "CLIENT_RANDOM " RANDOM " ", 0x11);
+    assert_int_equal(find(false), PF_OK);
+    assert_string_equal(lines_of(false, false), "");
+    hs.origin_published = false;
+    assert_string_equal(lines_of(true, false), RANDOM_LINE ID_LINE);
+    assert_string_equal(lines_of(true, false), ""); /* once */
+}
+
+static void a_ticket_is_logged_by_its_digest(void **state)
+{
+    (void)state;
+    add_line(0, "CLIENT_RANDOM " RANDOM " ", 0x11);
+    assert_int_equal(find(false), PF_OK);
+    hs.session_id_len = 0;
+    assert_string_equal(lines_of(true, true), RANDOM_LINE);
+    assert_int_equal(pf_buf_append(&hs.new_ticket, "new", 3), PF_OK);
+    assert_string_equal(lines_of(true, true), NEW_LINE);
+}
+
+static void what_was_resumed_is_logged_unless_it_was_known(void **state)
+{
+    (void)state;
+    resume_with(true);
+    add_line(0, "CLIENT_RANDOM " RANDOM " ", 0x11);
+    assert_int_equal(find(false), PF_OK);
+    assert_string_equal(lines_of(true, false), RANDOM_LINE TICKET_LINE);
+    hs.origin_published = false;
+    hs.search.opened_by = PF_OPENED_BY_SESSION;
+    assert_string_equal(lines_of(true, false), RANDOM_LINE);
+    hs.origin_published = false;
+    hs.search.opened_by = PF_OPENED_BY_DSB;
+    hs.offered_ticket.len = 0;
+    assert_string_equal(lines_of(true, false), RANDOM_LINE ID_LINE);
+}
+
+static void a_logged_ticket_opens(void **state)
+{
+    (void)state;
+    add_line(1, "PF_TICKET " TICKET_DIGEST " ", 0x22);
+    hs.facts = FULL; /* a ticket was offered, and not taken */
+    assert_int_equal(pf_buf_append(&hs.offered_ticket, "ticket", 6), PF_OK);
+    assert_int_equal(find(false), PF_ERR_NOKEY);
+    memset(&hs.search, 0, sizeof hs.search);
+    hs.facts = RESUMED;
+    assert_int_equal(find(false), PF_OK);
+    assert_found(PF_OPENED_BY_DSB, 0x22);
+}
+
+/* The first pass learns at a flow's end too, and the second one needs no packet number. */
+static void a_second_pass_knows(void **state)
+{
+    struct pf_sessions *learnt;
+    struct pf_session got;
+    (void)state;
+    assert_int_equal(pf_sessions_new(1 << 20, &learnt), PF_OK);
+    add_line(0, "CLIENT_RANDOM " RANDOM " ", 0x11);
+    assert_int_equal(find(true), PF_OK);
+    hs.search.key_spki[0] = 0x99;
+    hs.search.opened_by = PF_OPENED_BY_RSA_KEY;
+    src.learn = learnt;
+    hs.known_packet = UINT64_MAX;
+    assert_string_equal(lines_of(true, true), RANDOM_LINE ID_LINE);
+    struct pf_span id = {hs.session_id, 32};
+    assert_false(pf_sessions_get(sessions, PF_SESSION_ID, id, UINT64_MAX, 0, &got));
+
+    src = (struct pf_secret_sources){.sessions = sessions, .known = learnt};
+    memset(&hs.search, 0, sizeof hs.search);
+    assert_int_equal(find(false), PF_OK); /* the handshake itself */
+    assert_found(PF_OPENED_BY_RSA_KEY, 0x11);
+    assert_int_equal(hs.search.key_spki[0], 0x99);
+
+    memset(&hs.search, 0, sizeof hs.search);
+    hs.client_random[0] ^= 1; /* another one, which resumes */
+    resume_with(false);
+    assert_int_equal(find(false), PF_OK);
+    assert_found(PF_OPENED_BY_SESSION, 0x11);
+    pf_secret_reject(&hs);
+    assert_int_equal(find(false), PF_AGAIN); /* what this pass sees itself */
+    pf_sessions_free(learnt);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -291,6 +404,11 @@ int main(void)
         T(a_miss_is_final_only_when_it_is_said),
         T(a_locked_origin_is_remembered),
         T(what_is_published),
+        T(only_what_is_proved_is_logged),
+        T(a_ticket_is_logged_by_its_digest),
+        T(what_was_resumed_is_logged_unless_it_was_known),
+        T(a_logged_ticket_opens),
+        T(a_second_pass_knows),
     };
 #undef T
     return cmocka_run_group_tests(tests, NULL, NULL);
