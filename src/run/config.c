@@ -181,6 +181,7 @@ static enum pf_status parse_psk(const char *hex, struct pf_span *out, struct pf_
         int hi = hex_digit(hex[i]);
         int lo = hex_digit(hex[i + 1]);
         if (hi < 0 || lo < 0) {
+            pf_wipe(bytes, len / 2);
             free(bytes);
             return pf_error_set(err, PF_ERR_USAGE, "--psk: hexadecimal digits are wanted");
         }

@@ -33,15 +33,14 @@ void pf_gate_fini(struct pf_gate *g)
 
 void pf_gate_prepare(struct pf_gate *g)
 {
-    /* seq_cst: pairs with the exchange in pf_gate_open. Either the waker sees that we sleep, or we
-     * see what it made before it looked. */
-    atomic_store(&g->sleeping, true);
-    atomic_thread_fence(memory_order_seq_cst);
+    /* acq_rel: pairs with the exchange in pf_gate_open. One of the two comes first: either the
+     * waker's finds that we sleep, or ours finds what it wrote, and all that it made before. */
+    atomic_exchange_explicit(&g->sleeping, true, memory_order_acq_rel);
 }
 
 void pf_gate_cancel(struct pf_gate *g)
 {
-    /* relaxed: a waker that still sees true only takes the mutex for nothing */
+    /* relaxed: a waker that still finds true only takes the mutex for nothing */
     atomic_store_explicit(&g->sleeping, false, memory_order_relaxed);
 }
 
@@ -65,7 +64,7 @@ void pf_gate_sleep(struct pf_gate *g, int timeout_ms)
         deadline = deadline_after(timeout_ms);
     }
     pthread_mutex_lock(&g->mutex);
-    /* relaxed: the mutex orders it with the waker's store */
+    /* relaxed: a waker that has found true takes the mutex next, and signals */
     while (atomic_load_explicit(&g->sleeping, memory_order_relaxed)) {
         int r = timeout_ms < 0 ? pthread_cond_wait(&g->cond, &g->mutex)
                                : pthread_cond_timedwait(&g->cond, &g->mutex, &deadline);
@@ -79,13 +78,11 @@ void pf_gate_sleep(struct pf_gate *g, int timeout_ms)
 
 void pf_gate_open(struct pf_gate *g)
 {
-    /* seq_cst: pairs with the store in pf_gate_prepare */
-    atomic_thread_fence(memory_order_seq_cst);
-    if (!atomic_load(&g->sleeping)) {
+    /* acq_rel: pairs with the exchange in pf_gate_prepare */
+    if (!atomic_exchange_explicit(&g->sleeping, false, memory_order_acq_rel)) {
         return;
     }
     pthread_mutex_lock(&g->mutex);
-    atomic_store_explicit(&g->sleeping, false, memory_order_relaxed);
     pthread_cond_signal(&g->cond);
     pthread_mutex_unlock(&g->mutex);
 }

@@ -10,7 +10,7 @@
  *     waker:   make something to do; pf_gate_open
  *
  * The waker takes the mutex only when the sleeper has said that it sleeps: a busy pipeline pays one
- * load per batch.
+ * exchange per batch.
  */
 #ifndef PF_RUN_GATE_H
 #define PF_RUN_GATE_H

@@ -2,6 +2,7 @@
 #include "run/reader.h"
 
 #include "flow/key.h"
+#include "run/config.h"
 
 #include <stdlib.h>
 #include <sys/random.h>
@@ -12,7 +13,7 @@ enum { FLUSH_PACKETS = 8192, PROTO_TCP = 6 };
 
 struct hand_out {
     struct pf_reader *r;
-    struct pf_batch **open; /* one per worker */
+    struct pf_batch *open[PF_JOBS_MAX]; /* one per worker */
     unsigned workers;
     uint8_t seed[PF_KEY_SEED_LEN];
     int64_t clock_ns;
@@ -80,14 +81,21 @@ static bool is_stopped(const struct pf_board *b)
     return atomic_load_explicit(&b->stop, memory_order_relaxed) != 0;
 }
 
+/* A capture that was not read to its end for want of memory says nothing of the capture. */
+static enum pf_status memory_status(const struct pf_source *source)
+{
+    for (size_t i = 0; i < pf_source_inputs(source); i++) {
+        if (pf_source_input(source, i)->status == PF_ERR_NOMEM) {
+            return PF_ERR_NOMEM;
+        }
+    }
+    return PF_OK;
+}
+
 enum pf_status pf_reader_run(struct pf_reader *r)
 {
     struct hand_out h = {.r = r, .workers = r->board->workers, .clock_ns = INT64_MIN};
     struct pf_decoder *decoder = NULL;
-    h.open = calloc(h.workers, sizeof *h.open);
-    if (h.open == NULL) {
-        return PF_ERR_NOMEM;
-    }
     for (unsigned w = 0; w < h.workers; w++) {
         h.open[w] = pf_lane_take(r->lanes[w]);
     }
@@ -101,11 +109,11 @@ enum pf_status pf_reader_run(struct pf_reader *r)
             on_frame(&h, decoder, &item);
         }
     }
+    st = st == PF_OK ? memory_status(r->source) : st;
     flush_all(&h, true);
     if (decoder != NULL) {
         r->counts = *pf_decoder_counts(decoder);
     }
     pf_decoder_free(decoder);
-    free(h.open);
     return st;
 }
