@@ -272,6 +272,9 @@ enum pf_status pf_tls_flow_connect(struct pf_tls_flow_env *env, struct pf_tls_fl
     if (st == PF_OK) {
         pf_conn_at(t->conn, t->at);
     }
+    if (st == PF_OK && env->task == PF_TASK_HANDSHAKES) {
+        st = pf_conn_watch(t->conn, t->first_packet);
+    }
     return st == PF_ERR_LIMIT ? PF_OK : st; /* it is complete then, and its line says why */
 }
 
@@ -368,6 +371,7 @@ enum pf_status pf_tls_flow_packet(struct pf_tls_flow_env *env, struct pf_tls_flo
                                   const struct pf_flow *flow, const struct pf_pkt *pkt)
 {
     t->packets++;
+    t->payload += pkt->len + pkt->missing;
     t->last_ts_ns = pkt->ts_ns > t->last_ts_ns ? pkt->ts_ns : t->last_ts_ns;
     return take_packet(env, t, flow, pkt);
 }

@@ -87,6 +87,7 @@ struct pf_tls_flow {
     struct pf_flow_key key;
     uint64_t first_packet;
     uint64_t packets;
+    uint64_t payload; /* TCP payload bytes, as often as they were sent */
     int64_t first_ts_ns;
     int64_t last_ts_ns;
     struct pf_flow_ref ref;

@@ -8,6 +8,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -97,6 +98,8 @@ static bool read_x509(X509 *x, struct pf_cert *out)
     if (key != NULL) {
         int bits = EVP_PKEY_get_bits(key);
         out->key_bits = (uint16_t)(bits < 0 ? 0 : bits > UINT16_MAX ? UINT16_MAX : bits);
+        const char *type = EVP_PKEY_get0_type_name(key);
+        snprintf(out->key_type, sizeof out->key_type, "%s", type != NULL ? type : "");
         out->is_rsa = EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA;
     }
     out->not_before_s = seconds_of(X509_get0_notBefore(x));

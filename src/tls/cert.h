@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { PF_CERT_NAME = 256, PF_SPKI_LEN = 32 };
+enum { PF_CERT_NAME = 256, PF_SPKI_LEN = 32, PF_KEY_TYPE = 16 };
 
 struct pf_cert {
     uint8_t spki_sha256[PF_SPKI_LEN]; /* SHA-256 of the DER SubjectPublicKeyInfo */
@@ -24,6 +24,7 @@ struct pf_cert {
     int64_t not_before_s; /* seconds since 1970 */
     int64_t not_after_s;
     uint16_t key_bits;
+    char key_type[PF_KEY_TYPE]; /* "RSA", "EC", "ED25519" ...; empty: libcrypto does not know it */
     bool is_rsa;
 };
 

@@ -70,6 +70,7 @@ void pf_conn_free(struct pf_conn *c)
         pf_wipe(c->secrets.ptr, c->secrets.len);
     }
     pf_buf_fini(&c->secrets);
+    pf_conn_unwatch(c);
     pf_budget_give(c->env->budget, sizeof *c);
     free(c);
 }
@@ -204,18 +205,22 @@ static enum pf_status half_step(struct pf_conn *c, enum pf_dir dir, struct pf_wo
         return pf_tls13_step(c, dir);
     case PF_STAGE_OPEN:
         return pf_protect_step(c, dir, work);
+    case PF_STAGE_SEALED:
+        return pf_sealed_step(c, dir);
     case PF_STAGE_DEAD:
         break;
     }
     return c->final ? pf_resync_end(c, dir, work) : PF_AGAIN;
 }
 
-/* A lock found while one direction was read stops both. */
+/* A lock found while one direction was read stops both; one that is still in the clear goes on to
+ * its key change, for it may bring the ticket that others resume. */
 static void stop_if_locked(struct pf_conn *c)
 {
     for (int d = 0; d < 2 && c->locked; d++) {
-        if (c->half[d].stage != PF_STAGE_DEAD) {
-            pf_half_stop(&c->half[d]);
+        enum pf_stage stage = c->half[d].stage;
+        if (stage != PF_STAGE_DEAD && stage != PF_STAGE_PLAIN && stage != PF_STAGE_SEALED) {
+            pf_half_stop_reading(c, &c->half[d]);
         }
     }
 }

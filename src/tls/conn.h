@@ -29,6 +29,7 @@
 #include "tls/certcache.h"
 #include "tls/openrun.h"
 #include "tls/secrets.h"
+#include "tls/watch.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -80,6 +81,12 @@ void pf_conn_free(struct pf_conn *c);
  * then is told to no other flow. Never goes back.
  */
 void pf_conn_at(struct pf_conn *c, uint64_t packet);
+
+/*
+ * The handshake is kept for the report (tls/watch.h), and reading goes no further than the proof of
+ * the keys. flow_packet: names the flow to those that resume its session. Before anything is fed.
+ */
+PF_MUST_USE enum pf_status pf_conn_watch(struct pf_conn *c, uint64_t flow_packet);
 
 /* In-order bytes of a direction, which packet brought them and when. Copied. */
 PF_MUST_USE enum pf_status pf_conn_feed(struct pf_conn *c, enum pf_dir dir, struct pf_span data,
@@ -176,6 +183,7 @@ struct pf_conn_dir_report {
 /* All borrowed from the connection. */
 struct pf_conn_report {
     const char *version; /* NULL: not known */
+    uint16_t version_code;
     const char *cipher;
     struct pf_span server_name; /* ptr NULL: none */
     struct pf_span next_protocol;
@@ -187,6 +195,9 @@ struct pf_conn_report {
     const uint8_t *cert_spki;
     const char *cert_subject;
     const uint8_t *key_spki;
+    const struct pf_suite *suite;
+    uint64_t origin_packet; /* resumed: names the flow with the full handshake; 0: not known */
+    const struct pf_watch *watch; /* NULL: it was not watched */
     enum pf_opened_by opened_by;
     enum pf_flow_status status;
     enum pf_reason reason;

@@ -16,6 +16,7 @@
 #include "tls/keys.h"
 #include "tls/open.h"
 #include "tls/stream.h"
+#include "tls/watch.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,6 +26,7 @@ enum pf_stage {
     PF_STAGE_KEYS,      /* TLS 1.2 and older: ChangeCipherSpec seen, keys wanted */
     PF_STAGE_HANDSHAKE, /* TLS 1.3: records under handshake keys, one at a time */
     PF_STAGE_OPEN,      /* records under traffic keys, in runs */
+    PF_STAGE_SEALED,    /* watched: records that nothing opens, up to the application data */
     PF_STAGE_DEAD       /* nothing more is to be had of this direction */
 };
 
@@ -69,6 +71,8 @@ struct pf_half {
     uint64_t message_left; /* of a message that is too long to be any: passed over */
     struct pf_buf late;   /* struct pf_late[]: see pf_half_ready */
     uint64_t late_packet; /* of the last one that was passed */
+    uint64_t record_packet; /* of the handshake record, alert or ChangeCipherSpec at hand */
+    int64_t record_ts_ns;
     enum pf_stage stage;
     enum pf_phase phase;
     uint32_t hs_no;      /* which handshake: 0, then one more with every renegotiation */
@@ -141,6 +145,7 @@ struct pf_conn {
     uint8_t alert_code;
     bool alert_seen;       /* fatal, before both sides had finished */
     struct pf_buf secrets; /* key log lines of what was proved, if they are kept */
+    struct pf_watch *watch; /* NULL: nobody reads the handshake */
     struct pf_cert cert;
     char detail[PF_DETAIL_MAX];
 };
@@ -172,6 +177,24 @@ void pf_half_stop(struct pf_half *h);
  * so early, and no earlier, can what they say be known, on whatever worker. Positions asked for
  * must not go back. */
 uint64_t pf_half_ready(struct pf_half *h, uint64_t pos, uint64_t packet);
+/* watch.c: the connection is read for its handshake; nothing here costs anything otherwise. */
+void pf_conn_unwatch(struct pf_conn *c);
+
+/* Notes a message or record, if the connection is watched. */
+void pf_half_watch(struct pf_conn *c, enum pf_dir dir, enum pf_watch_kind kind,
+                   struct pf_span bytes);
+
+/* Nothing of this direction can be opened any more: stops it, or goes on to see its records. */
+void pf_half_stop_reading(struct pf_conn *c, struct pf_half *h);
+
+/* One record that nothing opens. */
+PF_MUST_USE enum pf_status pf_sealed_step(struct pf_conn *c, enum pf_dir dir);
+
+/* Under TLS 1.3 keys: a record that is in the clear all the same. */
+void pf_watch_bare(struct pf_conn *c, enum pf_dir dir, const struct pf_frame *f);
+
+/* The keys are proved, and what follows is application data. */
+bool pf_watch_is_settled(const struct pf_half *h);
 
 /* plain.c: one record in the clear; handshake bytes taken as messages. */
 PF_MUST_USE enum pf_status pf_plain_step(struct pf_conn *c, enum pf_dir dir);

@@ -52,6 +52,7 @@ struct pf_secret_search {
     unsigned generation;           /* goes up with every candidate that was dropped */
     uint8_t key_spki[PF_SPKI_LEN]; /* of the RSA key behind the candidate; zero if none */
     bool key_bound_failed;         /* a key was tied to the server and did not fit */
+    uint64_t origin_packet;        /* resumed: flow_packet of the full handshake; 0: not known */
 };
 
 struct pf_handshake {
@@ -76,6 +77,7 @@ struct pf_handshake {
     char next_protocol[PF_NAME_MAX];
     uint8_t cert_spki[PF_SPKI_LEN];
     uint64_t client_packet; /* with which the ClientHello was complete */
+    uint64_t flow_packet;   /* names the flow; 0: nobody asks */
     uint64_t known_packet;  /* the highest packet that brought a fact: see tls/session.h */
     uint64_t ticket_packet;
     struct pf_buf offered_ticket;

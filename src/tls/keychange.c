@@ -59,6 +59,9 @@ static void fill_work(const struct pf_conn *c, enum pf_dir dir, const struct pf_
 
 enum pf_status pf_keychange_step(struct pf_conn *c, enum pf_dir dir, struct pf_work *work)
 {
+    if (c->locked) {
+        return PF_END; /* the caller stops the direction */
+    }
     struct pf_handshake *hs = pf_half_handshake(c, &c->half[dir]);
     enum pf_status st = pf_secret_find(hs, c->env->kdf, &c->env->secrets, &c->server, c->final);
     switch (pf_status_class(st)) {

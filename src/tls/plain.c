@@ -72,7 +72,7 @@ static enum pf_status take_message(struct pf_conn *c, enum pf_dir dir, struct pf
         c->understood = true;
         c->hs_count = c->hs_count == 0 ? 1 : c->hs_count;
     }
-    if (st == PF_OK && type == PF_HS_NEW_SESSION_TICKET && hs->search.proved) {
+    if (st == PF_OK && type == PF_HS_NEW_SESSION_TICKET && (hs->search.proved || c->locked)) {
         return pf_conn_publish(c, hs);
     }
     return st;
@@ -112,6 +112,7 @@ enum pf_status pf_plain_messages(struct pf_conn *c, enum pf_dir dir, bool inside
         if (st != PF_OK) {
             c->bad_frame = true; /* a malformed message tells nothing; those behind it may */
         }
+        pf_half_watch(c, dir, PF_WATCH_MESSAGE, (struct pf_span){rest.ptr, len});
         taken += len;
         st = PF_END;
     }
@@ -147,8 +148,9 @@ enum pf_status pf_plain_collect(struct pf_half *h, struct pf_span body, uint64_t
 }
 
 /* A ClientHello in SSLv2 framing (RFC 5246 appendix E.2) can only be a client's first bytes. */
-static enum pf_status sslv2_step(struct pf_conn *c, struct pf_half *h, bool *is_sslv2)
+static enum pf_status sslv2_step(struct pf_conn *c, enum pf_dir dir, bool *is_sslv2)
 {
+    struct pf_half *h = &c->half[dir];
     struct pf_span bytes = pf_stream_peek(&h->in, 0);
     *is_sslv2 = bytes.len > 0 && (bytes.ptr[0] & SSLV2_LEN_BIT) != 0;
     if (!*is_sslv2) {
@@ -161,11 +163,10 @@ static enum pf_status sslv2_step(struct pf_conn *c, struct pf_half *h, bool *is_
         return PF_AGAIN;
     }
     uint64_t end = SSLV2_HEADER_LEN + record.len;
-    uint64_t packet;
-    int64_t ts_ns;
-    pf_stream_packet(&h->in, end - 1, &packet, &ts_ns);
-    packet = pf_half_ready(h, end - 1, packet);
+    pf_stream_packet(&h->in, end - 1, &h->record_packet, &h->record_ts_ns);
+    uint64_t packet = pf_half_ready(h, end - 1, h->record_packet);
     enum pf_status st = pf_handshake_sslv2_hello(&c->hs[0], record, packet);
+    pf_half_watch(c, dir, PF_WATCH_SSLV2, record);
     if (st != PF_OK) {
         c->bad_frame = true;
         pf_half_stop(h);
@@ -186,20 +187,36 @@ static bool is_headless(const struct pf_handshake *hs, enum pf_dir dir)
     return (hs->facts & (dir == PF_C2S ? (uint32_t)PF_FACT_CLIENT_HELLO : own)) == 0;
 }
 
+static enum pf_status headless(struct pf_conn *c, struct pf_half *h)
+{
+    c->locked = true;
+    h->stage = PF_STAGE_KEYS; /* and no further */
+    return PF_END;
+}
+
+static void watch_gap(struct pf_conn *c, enum pf_dir dir)
+{
+    struct pf_half *h = &c->half[dir];
+    const struct pf_stream_gap *gap = pf_stream_next_gap(&h->in, h->framed);
+    h->record_packet = gap->packet_after != 0 ? gap->packet_after : gap->packet_before;
+    pf_half_watch(c, dir, PF_WATCH_GAP, (struct pf_span){NULL, (size_t)gap->lost});
+}
+
 /* ChangeCipherSpec (RFC 5246 section 7.1); in TLS 1.3 it means nothing (RFC 8446 appendix D.4). */
 static enum pf_status on_change_cipher_spec(struct pf_conn *c, enum pf_dir dir, uint64_t packet)
 {
     struct pf_half *h = &c->half[dir];
     struct pf_handshake *hs = pf_half_handshake(c, h);
+    bool retry = pf_handshake_has(hs, PF_FACT_HELLO_RETRY);
     if (is_headless(hs, dir)) {
-        c->locked = true;
-        return PF_END;
+        return headless(c, h);
     }
-    if (!pf_handshake_has(hs, PF_FACT_SERVER_HELLO) && !c->final) {
-        if (pf_handshake_has(hs, PF_FACT_HELLO_RETRY)) {
-            return PF_OK;
-        }
+    if (!pf_handshake_has(hs, PF_FACT_SERVER_HELLO) && !c->final && !retry) {
         return PF_BLOCKED;
+    }
+    pf_half_watch(c, dir, PF_WATCH_CCS, (struct pf_span){NULL, 0});
+    if (!pf_handshake_has(hs, PF_FACT_SERVER_HELLO) && !c->final) {
+        return PF_OK;
     }
     if (hs->version != PF_VERSION_TLS13) {
         hs->facts |= dir == PF_C2S ? PF_FACT_CLIENT_CCS : PF_FACT_SERVER_CCS;
@@ -215,8 +232,7 @@ static enum pf_status on_protected(struct pf_conn *c, enum pf_dir dir)
     struct pf_half *h = &c->half[dir];
     struct pf_handshake *hs = pf_half_handshake(c, h);
     if (is_headless(hs, dir)) {
-        c->locked = true;
-        return PF_END;
+        return headless(c, h);
     }
     if (!pf_handshake_has(hs, PF_FACT_SERVER_HELLO) && !c->final) {
         return PF_BLOCKED;
@@ -238,10 +254,8 @@ static enum pf_status on_record(struct pf_conn *c, enum pf_dir dir, const struct
     struct pf_half *h = &c->half[dir];
     struct pf_span body = pf_stream_body(&h->in, f);
     uint64_t end = f->pos + PF_RECORD_HEADER_LEN + f->body_len;
-    uint64_t packet;
-    int64_t ts_ns;
-    pf_stream_packet(&h->in, end - 1, &packet, &ts_ns);
-    packet = pf_half_ready(h, end - 1, packet);
+    pf_stream_packet(&h->in, end - 1, &h->record_packet, &h->record_ts_ns);
+    uint64_t packet = pf_half_ready(h, end - 1, h->record_packet);
     enum pf_status st = PF_OK;
     if (f->type == PF_CT_HANDSHAKE && !pf_clear_takes(h, body)) {
         return pf_clear_pass(h, f);
@@ -253,6 +267,7 @@ static enum pf_status on_record(struct pf_conn *c, enum pf_dir dir, const struct
         st = on_change_cipher_spec(c, dir, packet);
     } else if (f->type == PF_CT_ALERT) {
         pf_conn_note_alert(c, dir, body);
+        pf_half_watch(c, dir, PF_WATCH_ALERT, body);
     } else if (f->type == PF_CT_APPLICATION_DATA) {
         st = on_protected(c, dir); /* the record stays for the next stage */
     }
@@ -278,7 +293,7 @@ enum pf_status pf_plain_step(struct pf_conn *c, enum pf_dir dir)
     }
     if (dir == PF_C2S && h->framed == 0) {
         bool is_sslv2;
-        enum pf_status st = sslv2_step(c, h, &is_sslv2);
+        enum pf_status st = sslv2_step(c, dir, &is_sslv2);
         if (is_sslv2) {
             return st;
         }
@@ -290,8 +305,10 @@ enum pf_status pf_plain_step(struct pf_conn *c, enum pf_dir dir)
     case PF_FRAME_MORE:
         return PF_AGAIN;
     case PF_FRAME_CUT:
+        watch_gap(c, dir);
         return pf_clear_gap(h, &f);
     case PF_FRAME_GAP:
+        watch_gap(c, dir);
         return pf_clear_gap(h, NULL);
     case PF_FRAME_BAD:
         break;

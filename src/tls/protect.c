@@ -63,6 +63,7 @@ static enum pf_status on_control(struct pf_conn *c, enum pf_dir dir, const struc
     struct pf_half *h = &c->half[dir];
     if (plain->type == PF_CT_ALERT) {
         pf_conn_note_alert(c, dir, plain->data);
+        pf_half_watch(c, dir, PF_WATCH_ALERT, plain->data);
     } else if (plain->type == PF_CT_HANDSHAKE) {
         return pf_plain_collect(h, plain->data, packet);
     } else if (plain->type == PF_CT_CHANGE_CIPHER_SPEC) {
@@ -88,9 +89,8 @@ static enum pf_status open_control(struct pf_conn *c, enum pf_dir dir, const str
         .type = f->type, .version = f->version, .body = pf_stream_body(&h->in, f)};
     uint8_t out[PF_RECORD_MAX + PF_RECORD_MAX];
     struct pf_plain plain;
-    uint64_t packet;
-    int64_t ts_ns;
-    pf_stream_packet(&h->in, frame_end(f) - 1, &packet, &ts_ns);
+    pf_stream_packet(&h->in, frame_end(f) - 1, &h->record_packet, &h->record_ts_ns);
+    uint64_t packet = h->record_packet;
     enum pf_status st = pf_open_record(c->env->crypt, &h->keys, &h->chain, h->seq, &record, out,
                                        sizeof out, &plain);
     if (st == PF_ERR_REJECTED || st == PF_ERR_MALFORMED) {
@@ -185,6 +185,10 @@ enum pf_status pf_protect_step(struct pf_conn *c, enum pf_dir dir, struct pf_wor
         h->stage = PF_STAGE_KEYS; /* the other direction has found the candidate to be wrong */
         h->run.len = 0;
         h->framed = pf_stream_at(&h->in);
+        return PF_END;
+    }
+    if (c->watch != NULL && pf_watch_is_settled(h)) {
+        pf_half_stop(h);
         return PF_END;
     }
     if (h->loss.open) {

@@ -13,6 +13,7 @@ static struct pf_session session_of(const struct pf_handshake *hs, uint64_t pack
         .version = hs->version,
         .suite = hs->suite_id,
         .extended_master = hs->extended_master,
+        .flow_packet = hs->search.origin_packet != 0 ? hs->search.origin_packet : hs->flow_packet,
         .opened_by = hs->search.found ? hs->search.opened_by : PF_OPENED_BY_NONE,
     };
     memcpy(session.key_spki, hs->search.key_spki, PF_SPKI_LEN);

@@ -327,6 +327,7 @@ static void take_session(struct pf_handshake *hs, const struct pf_session *sessi
 {
     memcpy(hs->search.key_spki, session->key_spki, PF_SPKI_LEN);
     memcpy(hs->cert_spki, session->cert_spki, PF_SPKI_LEN);
+    hs->search.origin_packet = session->flow_packet;
     if (session->opened_by == PF_OPENED_BY_NONE) {
         hs->search.origin_locked = true;
         hs->search.nth++;

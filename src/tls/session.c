@@ -187,7 +187,8 @@ static int compare_sessions(const struct pf_session *a, const struct pf_session 
     by = by != 0 ? by : compare(a->extended_master, b->extended_master);
     by = by != 0 ? by : compare(a->opened_by, b->opened_by);
     by = by != 0 ? by : memcmp(a->key_spki, b->key_spki, sizeof a->key_spki);
-    return by != 0 ? by : memcmp(a->cert_spki, b->cert_spki, sizeof a->cert_spki);
+    by = by != 0 ? by : memcmp(a->cert_spki, b->cert_spki, sizeof a->cert_spki);
+    return by != 0 ? by : compare(a->flow_packet, b->flow_packet);
 }
 
 /*

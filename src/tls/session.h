@@ -27,6 +27,7 @@ struct pf_sessions;
 struct pf_session {
     struct pf_master master;
     uint64_t packet; /* in which it became known: ServerHello's or NewSessionTicket's */
+    uint64_t flow_packet; /* names the flow of the full handshake; 0: nobody asks */
     uint16_t version;
     uint16_t suite;
     bool extended_master;

@@ -149,6 +149,7 @@ static enum pf_status on_opened(struct pf_conn *c, enum pf_dir dir, const struct
     pf_conn_saw_phase(c, h);
     if (plain->type == PF_CT_ALERT) {
         pf_conn_note_alert(c, dir, plain->data);
+        pf_half_watch(c, dir, PF_WATCH_ALERT, plain->data);
         return PF_OK;
     }
     if (plain->type != PF_CT_HANDSHAKE) {
@@ -197,13 +198,12 @@ static enum pf_status open_handshake_record(struct pf_conn *c, enum pf_dir dir,
     const struct pf_record record = {
         .type = f->type, .version = f->version, .body = pf_stream_body(&h->in, f)};
     uint64_t end = f->pos + PF_RECORD_HEADER_LEN + f->body_len;
-    uint64_t packet;
-    int64_t ts_ns;
-    pf_stream_packet(&h->in, end - 1, &packet, &ts_ns);
+    pf_stream_packet(&h->in, end - 1, &h->record_packet, &h->record_ts_ns);
+    uint64_t packet = h->record_packet;
     if (!h->chain_live) {
         enum pf_status st = find_phase(c, dir, &record);
         if (st == PF_ERR_NOKEY) {
-            pf_half_stop(h); /* none of its secrets is known */
+            pf_half_stop_reading(c, h); /* none of its secrets is known */
             return PF_END;
         }
         if (st == PF_OK) {
@@ -279,6 +279,7 @@ enum pf_status pf_tls13_step(struct pf_conn *c, enum pf_dir dir)
     if (f.type == PF_CT_ALERT) {
         pf_conn_note_alert(c, dir, pf_stream_body(&h->in, &f));
     }
+    pf_watch_bare(c, dir, &f);
     h->framed = end;
     pf_stream_consume(&h->in, end);
     return PF_END;

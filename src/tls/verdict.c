@@ -260,6 +260,7 @@ void pf_conn_report(struct pf_conn *c, struct pf_conn_report *out)
     out->client_random = client ? hs->client_random : NULL;
     if (server) {
         out->version = pf_version_name(hs->version);
+        out->version_code = hs->version;
         out->cipher = hs->suite != NULL ? hs->suite->name : NULL;
         out->server_random = hs->server_random;
         out->session_id.ptr = hs->session_id_len > 0 ? hs->session_id : NULL;
@@ -271,6 +272,9 @@ void pf_conn_report(struct pf_conn *c, struct pf_conn_report *out)
     out->resumed = out->resumed_known && pf_secret_resumed(hs);
     out->cert_spki = is_set(hs->cert_spki, PF_SPKI_LEN) ? hs->cert_spki : NULL;
     out->cert_subject = c->cert.subject[0] != '\0' ? c->cert.subject : NULL;
+    out->suite = server ? hs->suite : NULL;
+    out->origin_packet = hs->search.origin_packet;
+    out->watch = c->watch;
     judge(c, hs, out);
     if (out->status != PF_FLOW_LOCKED) {
         out->opened_by = (enum pf_opened_by)hs->search.opened_by;
