@@ -40,6 +40,7 @@ if(TARGET plainflow)
     pf_script(pipeline determinism_${part} 600
       ${CMAKE_CURRENT_SOURCE_DIR}/pipeline/determinism ${part})
   endforeach()
+  pf_script(gaps each_packet 120 ${CMAKE_CURRENT_SOURCE_DIR}/gaps/each_packet)
   pf_script(corpus third_party 900 ${CMAKE_CURRENT_SOURCE_DIR}/corpus/run)
 endif()
 

@@ -126,7 +126,7 @@ static enum pf_status commit(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
         if (st == PF_OK && job->result.consumed < job->run.count) {
             return take_back(env, t, dir);
         }
-        pf_conn_attach(t->conn, dir);
+        pf_conn_attach(t->conn, dir, &job->result);
         release(env->elsewhere, unlink_head(t, dir));
     }
     return st;

@@ -88,8 +88,7 @@ static enum pf_status digest(struct pf_tls_flow *t, enum pf_dir dir, struct pf_s
 
 enum pf_status pf_tls_flow_write(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
                                  enum pf_dir dir, struct pf_span packed,
-                                 const struct pf_opened *opened,
-                                 const struct pf_run_result *result)
+                                 const struct pf_opened *opened, const struct pf_run_result *result)
 {
     for (size_t i = 0; i < result->opened_count; i++) {
         const struct pf_opened *o = &opened[i];
@@ -231,7 +230,14 @@ static enum pf_status feed_piece(struct pf_conn *conn, enum pf_dir dir, const st
     case PF_PIECE_OTHER:
         break;
     }
-    return PF_OK;
+    bool probe = (p->doubt & PF_DOUBT_PROBE) != 0;
+    const struct pf_copy_of copy = {.behind = p->behind,
+                                    .data = data,
+                                    .packet = p->packet,
+                                    .ts_ns = p->ts_ns,
+                                    .doubt = p->doubt,
+                                    .probe = probe};
+    return pf_conn_other(conn, dir, &copy);
 }
 
 enum pf_status pf_tls_flow_feed(struct pf_tls_flow_env *env, struct pf_tls_flow *t, int side,
@@ -383,6 +389,19 @@ bool pf_tls_flow_is_complete(const struct pf_tls_flow *t)
            pf_reasm_is_complete(&t->reasm[1]);
 }
 
+static void fill_conflicts(const struct pf_conn_dir_report *report,
+                           struct pf_flow_conflict list[PF_CONFLICTS_MAX],
+                           struct pf_flow_dir_info *out)
+{
+    out->conflicts = report->conflicts;
+    out->conflict = list;
+    for (size_t i = 0; i < report->conflict_count && i < PF_CONFLICTS_MAX; i++) {
+        const struct pf_conflict *one = &report->conflict[i];
+        list[out->conflict_count++] = (struct pf_flow_conflict){
+            .packet = one->packet, .true_packet = one->true_packet, .offset = one->offset};
+    }
+}
+
 static void fill_dir(const struct pf_tls_flow *t, enum pf_dir dir,
                      const struct pf_conn_report *report, uint8_t sha256[PF_SHA256_LEN],
                      struct pf_flow_dir_info *out)
@@ -401,6 +420,7 @@ static enum pf_status write_line(struct pf_tls_flow_env *env, const struct pf_tl
                                  const struct pf_conn_report *r)
 {
     uint8_t sha256[2][PF_SHA256_LEN];
+    struct pf_flow_conflict conflicts[2][PF_CONFLICTS_MAX];
     struct pf_flow_info info = {
         .key = t->key,
         .orig_side = t->client,
@@ -432,6 +452,7 @@ static enum pf_status write_line(struct pf_tls_flow_env *env, const struct pf_tl
     }
     for (int d = 0; d < 2; d++) {
         fill_dir(t, (enum pf_dir)d, r, sha256[d], &info.dir[d]);
+        fill_conflicts(&r->dir[d], conflicts[d], &info.dir[d]);
     }
     return pf_flows_append(env->flows, &info, &t->ref, env->err);
 }

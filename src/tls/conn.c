@@ -11,6 +11,7 @@ enum { MESSAGE_MAX = 256 * 1024, SECRETS_MAX = 32 * 1024, ALERT_FATAL = 2, ALERT
 static void half_init(struct pf_half *h, const struct pf_conn_env *env)
 {
     pf_stream_init(&h->in, env->held_max, env->budget);
+    h->in.pinned = true;
     pf_buf_init(&h->run, PF_RUN_RECORDS * sizeof(struct pf_run_record), env->budget);
     pf_buf_init(&h->message, MESSAGE_MAX, env->budget);
     pf_buf_init(&h->late, env->held_max, env->budget);
@@ -297,6 +298,13 @@ enum pf_status pf_conn_next(struct pf_conn *c, struct pf_work *work)
         c->final = true;
         c->flush = true;
         st = advance(c, work);
+    }
+    for (enum pf_status again; st == PF_AGAIN && c->final;) {
+        again = pf_replay(c);
+        if (again == PF_ERR_REJECTED) {
+            break;
+        }
+        st = again == PF_END ? advance(c, work) : again;
     }
     if (st == PF_AGAIN && !c->final) {
         c->flush = false;

@@ -27,6 +27,7 @@
 #include "base/status.h"
 #include "base/verdict.h"
 #include "tls/certcache.h"
+#include "tls/copies.h"
 #include "tls/openrun.h"
 #include "tls/secrets.h"
 #include "tls/watch.h"
@@ -96,6 +97,10 @@ PF_MUST_USE enum pf_status pf_conn_feed(struct pf_conn *c, enum pf_dir dir, stru
 PF_MUST_USE enum pf_status pf_conn_gap(struct pf_conn *c, enum pf_dir dir, uint64_t lost,
                                        uint64_t packet);
 
+/* Bytes that were fed have come again, or come otherwise. They are behind the last gap. */
+PF_MUST_USE enum pf_status pf_conn_other(struct pf_conn *c, enum pf_dir dir,
+                                         const struct pf_copy_of *copy);
+
 /* No more bytes will come: what waits for a fact stops waiting, runs are handed out as they are. */
 void pf_conn_finish(struct pf_conn *c);
 
@@ -138,7 +143,7 @@ PF_MUST_USE enum pf_status pf_conn_detach(struct pf_conn *c, const struct pf_wor
                                           struct pf_detached_run *run);
 
 /* The direction's oldest detached run was opened, all of it. */
-void pf_conn_attach(struct pf_conn *c, enum pf_dir dir);
+void pf_conn_attach(struct pf_conn *c, enum pf_dir dir, const struct pf_run_result *result);
 
 /* The oldest was opened only up to `consumed` records: all detached runs of the direction come
  * back, and are handed out again. */
@@ -178,6 +183,9 @@ bool pf_conn_is_locked(const struct pf_conn *c);
 struct pf_conn_dir_report {
     uint64_t missing_records; /* UINT64_MAX: not known */
     uint64_t missing_bytes;
+    uint64_t conflicts;                 /* packets that were not true, or may not have been */
+    const struct pf_conflict *conflict; /* the first of them, in order */
+    size_t conflict_count;
 };
 
 /* All borrowed from the connection. */

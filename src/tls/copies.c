@@ -126,6 +126,7 @@ static void settle(struct pf_copies *copies, uint64_t pos, bool verified)
 void pf_copies_verified(struct pf_half *h, uint64_t pos)
 {
     h->verified = pos;
+    h->in.pinned = false; /* nothing is read again from the start any more */
     h->given_up = 0;
     if (h->copies != NULL) {
         settle(h->copies, pos, true);
@@ -303,20 +304,6 @@ static void compare_again(struct pf_half *h)
     copies->list.len = left * sizeof *all;
 }
 
-enum pf_status pf_copies_exchange(struct pf_half *h, struct pf_copy *copy)
-{
-    uint64_t packet;
-    int64_t ts_ns;
-    pf_stream_packet(&h->in, copy->pos, &packet, &ts_ns);
-    enum pf_status st = pf_stream_exchange(&h->in, copy->pos, h->copies->bytes.ptr + copy->at,
-                                           copy->len, copy->packet, copy->ts_ns);
-    if (st == PF_OK) {
-        copy->packet = packet;
-        copy->ts_ns = ts_ns;
-    }
-    return st;
-}
-
 /* What will be written over becomes a copy itself, packet by packet; of the chosen packets there is
  * one already. */
 static enum pf_status save(struct pf_conn *c, struct pf_half *h, const struct pf_copy *over,
@@ -337,10 +324,8 @@ static enum pf_status save(struct pf_conn *c, struct pf_half *h, const struct pf
     return st;
 }
 
-/* Writes the chosen packets' copies where they belong, over the whole of their length, as far as
- * they are of the record. */
-static enum pf_status put_in_place(struct pf_conn *c, struct pf_half *h, uint64_t base,
-                                   const struct pf_choice *choice)
+enum pf_status pf_copies_put(struct pf_conn *c, struct pf_half *h, uint64_t base,
+                             const struct pf_choice *choice)
 {
     size_t n;
     enum pf_status st = PF_OK;
@@ -365,7 +350,10 @@ static enum pf_status put_in_place(struct pf_conn *c, struct pf_half *h, uint64_
 /* Where what is not verified begins. */
 static uint64_t base_of(const struct pf_half *h)
 {
-    uint64_t base = h->verified;
+    uint64_t base = h->verified > h->keyed ? h->verified : h->keyed;
+    if (!h->chain_live) {
+        return h->framed;
+    }
     if (h->in.gap_at > base && h->in.gap_at <= h->framed) {
         base = h->in.gap_at;
     }
@@ -383,7 +371,10 @@ static enum pf_status try_copies(struct pf_conn *c, enum pf_dir dir)
     uint64_t base = base_of(h);
     enum pf_status st = pf_trial_run(c, dir, base, &choice);
     if (st == PF_OK) {
-        st = put_in_place(c, h, base, &choice);
+        st = pf_copies_put(c, h, base, &choice);
+        if (h->stage == PF_STAGE_PLAIN && pf_replay_restart(c)) {
+            return st == PF_OK ? PF_END : st;
+        }
         pf_stream_rewind(&h->in, base);
         h->framed = base;
         h->run.len = 0;
@@ -396,6 +387,7 @@ enum pf_status pf_copies_judge(struct pf_conn *c, enum pf_dir dir, uint64_t end)
 {
     struct pf_half *h = &c->half[dir];
     enum pf_status st = try_copies(c, dir);
+    st = st == PF_ERR_REJECTED ? pf_replay(c) : st;
     if (st != PF_ERR_REJECTED) {
         return st;
     }
@@ -421,6 +413,7 @@ enum pf_status pf_copies_wait(struct pf_conn *c, enum pf_dir dir)
     }
     h->wait_seen = c->copies_seen;
     enum pf_status st = try_copies(c, dir);
+    st = st == PF_ERR_REJECTED ? pf_replay(c) : st;
     if (st != PF_ERR_REJECTED) {
         return st;
     }

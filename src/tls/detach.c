@@ -45,7 +45,7 @@ enum pf_status pf_conn_detach(struct pf_conn *c, const struct pf_work *work,
                               struct pf_detached_run *run)
 {
     struct pf_half *h = &c->half[work->dir];
-    if (!h->proved || pf_chain_is_sequential(&h->chain) || h->framed < h->sync_until) {
+    if (!h->proved || pf_chain_is_sequential(&h->chain) || h->framed <= h->sync_until) {
         return PF_AGAIN;
     }
     uint64_t pos = pf_stream_at(&h->in);
@@ -74,9 +74,10 @@ enum pf_status pf_conn_detach(struct pf_conn *c, const struct pf_work *work,
     return PF_OK;
 }
 
-void pf_conn_attach(struct pf_conn *c, enum pf_dir dir)
+void pf_conn_attach(struct pf_conn *c, enum pf_dir dir, const struct pf_run_result *result)
 {
     struct pf_half *h = &c->half[dir];
+    pf_half_saw_inside(h, result);
     h->detached--;
     h->opened_any = true;
 }

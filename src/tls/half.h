@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What:    the inside of a connection, shared by the files that read it: conn.c (coordinates),
- *          plain.c (before encryption), keychange.c (key changes), protect.c (records under keys),
- *          tls13.c (the handshake phase of TLS 1.3), resync.c (after a gap), verdict.c (the
- * report). Owns:    see tls/conn.h. Threads: see tls/conn.h. Errors:  every pf_..._step returns
- * PF_END: something moved, call again; PF_OK: *work is filled; PF_AGAIN: more bytes; PF_BLOCKED: a
- * fact of the other direction; negative: run-scoped. Limits:  -
+ * What:    the inside of a connection, shared by the files that read it, each named below.
+ * Owns:    see tls/conn.h.
+ * Threads: see tls/conn.h.
+ * Errors:  every pf_..._step returns PF_END: something moved, call again; PF_OK: *work is filled;
+ *          PF_AGAIN: more bytes; PF_BLOCKED: a fact of the other direction; negative: run-scoped.
+ * Limits:  -
  */
 #ifndef PF_TLS_HALF_H
 #define PF_TLS_HALF_H
@@ -103,6 +103,7 @@ struct pf_half {
     uint32_t trials;          /* spent on searches */
     struct pf_copies *copies; /* differing copies of its bytes; NULL: there were none */
     uint64_t verified;        /* position behind the last record that was, or was passed over */
+    uint64_t keyed;           /* position of the first record under the present keys */
     bool waits;               /* for another copy of the record at framed, until: */
     uint64_t wait_until;      /* the stream ends here, */
     uint32_t wait_seen;       /* or this is not conn's copies_seen any more */
@@ -126,6 +127,8 @@ struct pf_conn {
     const struct pf_conn_env *env;
     uint64_t at;          /* see pf_conn_at */
     uint32_t copies_seen; /* differing copies that were kept, of both directions */
+    uint32_t replays;     /* how often it was read again with other copies */
+    uint64_t replayed;    /* the packet whose copies were put in place the last time */
     struct pf_server server;
     struct pf_half half[2];
     struct pf_handshake hs[2]; /* handshake n is hs[n & 1] */
@@ -244,6 +247,13 @@ PF_MUST_USE enum pf_status pf_tls13_next_keys(struct pf_conn *c, enum pf_dir dir
  * open it and are in force; PF_ERR_REJECTED: they do not. */
 PF_MUST_USE enum pf_status pf_tls13_successor(struct pf_conn *c, enum pf_dir dir,
                                               const struct pf_record *record);
+
+/* replay.c: nothing came of the connection so far. PF_END: other copies of its first bytes are in
+ * place, and it is read again; PF_ERR_REJECTED: there are none, or something was proved already. */
+PF_MUST_USE enum pf_status pf_replay(struct pf_conn *c);
+
+/* Other bytes are in place of some that were read. False: it is too late to read them again. */
+bool pf_replay_restart(struct pf_conn *c);
 
 /* Whether the next record could be this one: under the present keys, or those that can follow. */
 PF_MUST_USE enum pf_status pf_tls13_fits(struct pf_conn *c, enum pf_dir dir,

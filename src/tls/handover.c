@@ -19,7 +19,9 @@ enum pf_status pf_stream_detach(struct pf_stream *s, uint64_t pos, struct pf_buf
                                 size_t *start)
 {
     size_t at = (size_t)(pos - s->base);
-    enum pf_status st = pf_buf_append(spare, s->bytes.ptr + at, s->bytes.len - at);
+    size_t recent = s->bytes.len < PF_STREAM_RECENT ? 0 : s->bytes.len - PF_STREAM_RECENT;
+    size_t from = at < recent ? at : recent;
+    enum pf_status st = pf_buf_append(spare, s->bytes.ptr + from, s->bytes.len - from);
     if (st != PF_OK) {
         spare->len = 0;
         return st;
@@ -28,8 +30,8 @@ enum pf_status pf_stream_detach(struct pf_stream *s, uint64_t pos, struct pf_buf
     s->bytes = *spare;
     *spare = given;
     *start = s->head;
-    s->base = pos;
-    s->head = 0;
+    s->base += from;
+    s->head = at - from;
     drop_marks_before_base(s);
     return PF_OK;
 }

@@ -10,7 +10,9 @@ enum pf_status pf_half_install(struct pf_half *h, const struct pf_keys *keys, ui
     }
     h->keys = *keys;
     h->seq = 0;
+    h->updated = false;
     h->nonce_known = false;
+    h->keyed = h->framed;
     enum pf_status st = pf_chain_init(&h->chain, &h->keys, compression);
     h->chain_live = st == PF_OK;
     return st;
@@ -18,6 +20,10 @@ enum pf_status pf_half_install(struct pf_half *h, const struct pf_keys *keys, ui
 
 static enum pf_status lock(struct pf_conn *c, struct pf_handshake *hs)
 {
+    enum pf_status st = pf_replay(c);
+    if (st != PF_ERR_REJECTED) {
+        return st == PF_END ? PF_OK : st;
+    }
     c->locked = true;
     return pf_conn_publish(c, hs);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tls/openrun.h"
 
+#include "base/cursor.h"
 #include "tls/wire.h"
 
 #include <string.h>
@@ -12,6 +13,30 @@ static void settle(uint8_t *at, const struct pf_plain *plain)
     if (plain->data.ptr != at && plain->data.len > 0) {
         memmove(at, plain->data.ptr, plain->data.len);
     }
+}
+
+/* Whole messages, of which KeyUpdate is the last: it must be (RFC 8446 section 5.1). */
+static bool ends_in_key_update(struct pf_span messages)
+{
+    struct pf_cur c = pf_cur_of(messages);
+    uint8_t type = 0;
+    struct pf_cur body;
+    while (!pf_cur_at_end(&c)) {
+        if (!pf_cur_u8(&c, &type) || !pf_cur_vec24(&c, &body)) {
+            return false;
+        }
+    }
+    return type == PF_HS_KEY_UPDATE;
+}
+
+/* What only the inside of a TLS 1.3 record tells. True: what follows is under other keys. */
+static bool look_inside(const struct pf_keys *keys, const struct pf_run_record *r,
+                        const struct pf_plain *plain, struct pf_run_result *result)
+{
+    bool exact;
+    result->padded |= plain->data.len < pf_open_plaintext_len(keys, r->body_len, &exact);
+    result->key_update = plain->type == PF_CT_HANDSHAKE && ends_in_key_update(plain->data);
+    return result->key_update;
 }
 
 void pf_run_open(struct pf_crypt *crypt, const struct pf_record_run *run, uint8_t *out,
@@ -40,6 +65,10 @@ void pf_run_open(struct pf_crypt *crypt, const struct pf_record_run *run, uint8_
             return;
         }
         result->consumed++;
+        if (run->keys->version == PF_VERSION_TLS13 && look_inside(run->keys, r, &plain, result)) {
+            result->status = i + 1 < run->count ? PF_AGAIN : PF_OK;
+            return;
+        }
         if (plain.type != PF_CT_APPLICATION_DATA) {
             continue; /* TLS 1.3 post-handshake messages and alerts */
         }

@@ -53,6 +53,8 @@ struct pf_run_result {
         status;          /* PF_OK: all; otherwise of record number `consumed`; PF_AGAIN: no room */
     size_t opened_count; /* entries filled */
     size_t plain_len;    /* bytes in out */
+    bool key_update;     /* TLS 1.3: the last record opened says that other keys follow */
+    bool padded;         /* TLS 1.3: a record was longer than its content needs */
 };
 
 /* out_cap: at least the run's ciphertext bytes, plus PF_RECORD_MAX with DEFLATE. opened: room for

@@ -313,6 +313,12 @@ enum pf_status pf_plain_step(struct pf_conn *c, enum pf_dir dir)
     case PF_FRAME_BAD:
         break;
     }
+    if (c->understood) {
+        enum pf_status st = pf_copies_judge(c, dir, h->framed + PF_RECORD_HEADER_LEN);
+        if (st != PF_ERR_REJECTED) {
+            return st;
+        }
+    }
     c->bad_frame = true;
     pf_half_stop(h);
     return PF_END;

@@ -43,7 +43,7 @@ static enum pf_status hand_out(struct pf_half *h, enum pf_dir dir, struct pf_wor
     work->run = (struct pf_record_run){
         .keys = &h->keys,
         .chain = &h->chain,
-        .bytes = pf_stream_peek(&h->in, at, true).ptr,
+        .bytes = pf_stream_peek(&h->in, at).ptr,
         .records = (const struct pf_run_record *)(const void *)h->run.ptr,
         .count = run_count(h),
         .first_seq = h->seq,
@@ -55,6 +55,15 @@ static void pass_record(struct pf_half *h, const struct pf_frame *f)
 {
     h->framed = frame_end(f);
     pf_stream_consume(&h->in, h->framed);
+}
+
+/* A record of which no copy verifies. */
+static void pass_rejected(struct pf_half *h, const struct pf_frame *f, uint64_t packet)
+{
+    pf_chain_pass(&h->chain, &h->keys, pf_stream_body(&h->in, f));
+    pf_resync_rejected(h, f, packet);
+    pass_record(h, f);
+    pf_copies_passed(h, h->framed);
 }
 
 static enum pf_status on_control(struct pf_conn *c, enum pf_dir dir, const struct pf_plain *plain,
@@ -75,11 +84,6 @@ static enum pf_status on_control(struct pf_conn *c, enum pf_dir dir, const struc
     return PF_OK;
 }
 
-static bool candidate_is_open(struct pf_conn *c, const struct pf_half *h)
-{
-    return !h->proved && !is_tls13(h) && !pf_half_handshake(c, h)->search.proved;
-}
-
 /* Alerts, renegotiation, ChangeCipherSpec (TLS 1.2 and older): opened at once, for they may change
  * what comes behind them. */
 static enum pf_status open_control(struct pf_conn *c, enum pf_dir dir, const struct pf_frame *f)
@@ -94,11 +98,14 @@ static enum pf_status open_control(struct pf_conn *c, enum pf_dir dir, const str
     enum pf_status st = pf_open_record(c->env->crypt, &h->keys, &h->chain, h->seq, &record, out,
                                        sizeof out, &plain);
     if (st == PF_ERR_REJECTED || st == PF_ERR_MALFORMED) {
-        if (candidate_is_open(c, h)) {
+        st = pf_copies_judge(c, dir, frame_end(f));
+        if (st != PF_ERR_REJECTED) {
+            return st;
+        }
+        if (pf_half_candidate_is_open(c, h)) {
             pf_keychange_reject(c, h);
         } else {
-            pf_resync_rejected(h, f->body_len, packet);
-            pass_record(h, f);
+            pass_rejected(h, f, packet);
         }
         return PF_END;
     }
@@ -106,6 +113,7 @@ static enum pf_status open_control(struct pf_conn *c, enum pf_dir dir, const str
         return st;
     }
     h->seq++;
+    pf_copies_verified(h, frame_end(f));
     packet = pf_half_ready(h, frame_end(f) - 1, packet);
     if (!h->proved) {
         st = pf_keychange_proved(c, h, packet);
@@ -122,11 +130,17 @@ static enum pf_status open_control(struct pf_conn *c, enum pf_dir dir, const str
 static enum pf_status on_other(struct pf_conn *c, enum pf_dir dir, const struct pf_frame *f)
 {
     struct pf_half *h = &c->half[dir];
-    if (is_tls13(h)) {
-        pass_record(h, f);
-        return PF_END;
+    if (!is_tls13(h)) {
+        return open_control(c, dir, f);
     }
-    return open_control(c, dir, f);
+    if (f->type != PF_CT_CHANGE_CIPHER_SPEC) {
+        enum pf_status st = pf_copies_judge(c, dir, frame_end(f));
+        if (st != PF_ERR_REJECTED) {
+            return st;
+        }
+    }
+    pass_record(h, f);
+    return PF_END;
 }
 
 static bool is_run_full(const struct pf_conn *c, const struct pf_half *h)
@@ -140,6 +154,9 @@ static enum pf_status frame_records(struct pf_conn *c, enum pf_dir dir, struct p
     struct pf_half *h = &c->half[dir];
     struct pf_frame f;
     enum pf_frame_result r;
+    if (run_count(h) > 0 && is_run_full(c, h)) {
+        return hand_out(h, dir, work); /* it was handed out before, and not taken */
+    }
     while ((r = pf_stream_frame(&h->in, h->framed, &f)) == PF_FRAME_WHOLE &&
            f.type == PF_CT_APPLICATION_DATA) {
         enum pf_status st = add_to_run(h, &f);
@@ -165,6 +182,12 @@ static enum pf_status frame_records(struct pf_conn *c, enum pf_dir dir, struct p
         pf_resync_begin(h, r == PF_FRAME_CUT ? &f : NULL);
         return PF_END;
     }
+    if (r == PF_FRAME_BAD || (c->final && h->copies != NULL)) {
+        enum pf_status st = pf_copies_judge(c, dir, h->framed + PF_RECORD_HEADER_LEN);
+        if (st != PF_ERR_REJECTED) {
+            return st;
+        }
+    }
     if (r == PF_FRAME_BAD) {
         pf_resync_lost_frame(h);
         return PF_END;
@@ -181,7 +204,8 @@ enum pf_status pf_protect_step(struct pf_conn *c, enum pf_dir dir, struct pf_wor
             return st;
         }
     }
-    if (candidate_is_open(c, h) && h->generation != pf_half_handshake(c, h)->search.generation) {
+    if (!h->proved && !is_tls13(h) &&
+        h->generation != pf_half_handshake(c, h)->search.generation) {
         h->stage = PF_STAGE_KEYS; /* the other direction has found the candidate to be wrong */
         h->run.len = 0;
         h->framed = pf_stream_at(&h->in);
@@ -214,23 +238,26 @@ static enum pf_status on_rejected(struct pf_conn *c, enum pf_dir dir, const stru
                                   bool was_proved, bool first)
 {
     struct pf_half *h = &c->half[dir];
-    if (first && !was_proved && candidate_is_open(c, h)) {
-        pf_keychange_reject(c, h);
-        return PF_OK;
-    }
-    const struct pf_record record = {
-        .type = f->type, .version = f->version, .body = pf_stream_body(&h->in, f)};
     if (is_tls13(h)) {
+        const struct pf_record record = {
+            .type = f->type, .version = f->version, .body = pf_stream_body(&h->in, f)};
         enum pf_status st = pf_tls13_successor(c, dir, &record);
         if (st != PF_ERR_REJECTED) {
             return st;
         }
     }
+    enum pf_status judged = pf_copies_judge(c, dir, frame_end(f));
+    if (judged != PF_ERR_REJECTED) {
+        return judged == PF_END || judged == PF_AGAIN ? PF_OK : judged;
+    }
+    if (first && !was_proved && pf_half_candidate_is_open(c, h)) {
+        pf_keychange_reject(c, h);
+        return PF_OK;
+    }
     uint64_t packet;
     int64_t ts_ns;
     pf_stream_packet(&h->in, frame_end(f) - 1, &packet, &ts_ns);
-    pf_resync_rejected(h, f->body_len, packet);
-    pass_record(h, f);
+    pass_rejected(h, f, packet);
     return PF_OK;
 }
 
@@ -244,9 +271,10 @@ enum pf_status pf_protect_run_done(struct pf_conn *c, enum pf_dir dir,
     size_t k = result->consumed;
     bool was_proved = h->proved;
     enum pf_status st = PF_OK;
+    pf_half_saw_inside(h, result);
     uint64_t next = k < count ? at + records[k].offset - PF_RECORD_HEADER_LEN : h->framed;
     if (k > 0) {
-        pf_protect_learn(h, &records[k - 1], pf_stream_peek(&h->in, at, true).ptr, h->seq + k - 1);
+        pf_protect_learn(h, &records[k - 1], pf_stream_peek(&h->in, at).ptr, h->seq + k - 1);
         h->seq += k;
         h->opened_any = true;
         if (!h->proved) {
@@ -257,6 +285,9 @@ enum pf_status pf_protect_run_done(struct pf_conn *c, enum pf_dir dir,
     h->run.len = 0;
     h->framed = next;
     pf_stream_consume(&h->in, next);
+    if (k > 0) {
+        pf_copies_verified(h, next);
+    }
     if (k > 0 && is_tls13(h)) {
         pf_conn_saw_phase(c, h);
     }

@@ -13,11 +13,10 @@
 #include <string.h>
 
 enum {
-    LOOK_AHEAD = 8,           /* whole records among which the smallest is searched */
-    TRIALS_PER_GAP = 1 << 20, /* about a second at the dearest */
-    TRIALS_PER_FLOW = 1 << 23,
-    HEADERS_PER_GAP = 64,
-    GENERATIONS = 4 /* TLS 1.3 key changes that one gap may hide */
+    IV_BYTES = PF_BLOCK_MAX + PF_DIGEST_MAX, /* held before a record that is looked for */
+    LOOK_AHEAD = 8,      /* whole records among which the smallest is searched */
+    CHEAP_RANGE = 64,    /* numbers that are tried on the first record that comes */
+    HEADERS_PER_GAP = 64 /* false ones; an honest capture has one in 16 million bytes */
 };
 
 static void note_packets(struct pf_loss *l, uint64_t before, uint64_t after)
@@ -29,12 +28,26 @@ static void note_packets(struct pf_loss *l, uint64_t before, uint64_t after)
     l->packet_after = after;
 }
 
-/* The plaintext of a record that is lost, as far as its length tells. */
-static void lose_body(struct pf_half *h, uint32_t body_len)
+static bool is_data(const struct pf_half *h, uint8_t type)
 {
-    bool exact;
-    h->loss.plain_bytes += pf_open_plaintext_len(&h->keys, body_len, &exact);
-    h->loss.inexact |= !exact;
+    return type == PF_CT_APPLICATION_DATA || h->keys.version == PF_VERSION_TLS13;
+}
+
+/* A record that is lost, as far as its header tells. */
+static void lose_record(struct pf_half *h, uint8_t type, uint32_t body_len)
+{
+    struct pf_loss *l = &h->loss;
+    uint32_t len;
+    bool exact = pf_resync_plain_len(h, body_len, &len);
+    if (!is_data(h, type)) {
+        l->other++;
+        l->other_bytes += len;
+        l->inexact |= !exact && l->area > 0;
+        l->finished |= h->seq == 0 && l->since_opened == 0;
+        return;
+    }
+    l->plain_bytes += len;
+    l->inexact |= !exact;
 }
 
 void pf_resync_begin(struct pf_half *h, const struct pf_frame *cut)
@@ -43,60 +56,67 @@ void pf_resync_begin(struct pf_half *h, const struct pf_frame *cut)
     const struct pf_stream_gap *gap = pf_stream_next_gap(&h->in, h->framed);
     uint64_t held = gap->pos - h->framed;
     note_packets(l, gap->packet_before, gap->packet_after);
-    l->cipher_bytes += gap->lost;
-    l->since_opened += held + gap->lost;
     h->chain.iv_known = false;
-    uint64_t rest = cut == NULL ? 0 : PF_RECORD_HEADER_LEN + cut->body_len - held;
+    uint64_t rest = 0;
     if (cut != NULL) {
+        lose_record(h, cut->type, cut->body_len);
+        rest = PF_RECORD_HEADER_LEN + cut->body_len - held;
         l->cut++;
-        lose_body(h, cut->body_len);
     } else {
         l->area += held;
     }
+    l->cipher_bytes += gap->lost;
+    l->since_opened += held + gap->lost;
     l->skip = rest > gap->lost ? rest - gap->lost : 0;
     uint64_t beyond = gap->lost > rest ? gap->lost - rest : 0;
     l->area += beyond;
-    if (beyond > 0) {
-        l->scan = true;
-    }
+    l->scan |= beyond > 0;
     l->uncertain = true;
     h->framed = gap->pos;
-    pf_stream_consume(&h->in, h->framed);
+    pf_stream_pass_gap(&h->in, h->framed);
 }
 
 void pf_resync_lost_frame(struct pf_half *h)
 {
     struct pf_loss *l = &h->loss;
-    note_packets(l, h->in.last_packet, h->in.last_packet);
+    uint64_t packet;
+    int64_t ts_ns;
+    pf_stream_packet(&h->in, h->framed, &packet, &ts_ns);
+    note_packets(l, packet, packet);
     l->scan = true;
     l->uncertain = true;
+    l->stray = true;
     l->area++;
     l->since_opened++;
     h->framed++;
     pf_stream_consume(&h->in, h->framed);
 }
 
-void pf_resync_rejected(struct pf_half *h, uint32_t body_len, uint64_t packet)
+void pf_resync_rejected(struct pf_half *h, const struct pf_frame *f, uint64_t packet)
 {
     struct pf_loss *l = &h->loss;
     note_packets(l, packet, packet);
+    if (h->chain_live) {
+        lose_record(h, f->type, f->body_len);
+    } else {
+        l->inexact = true;
+    }
     l->rejected++;
     h->rejected++;
     l->uncertain = true;
-    l->since_opened += PF_RECORD_HEADER_LEN + body_len;
-    if (h->chain_live) {
-        lose_body(h, body_len);
-    }
+    l->since_opened += PF_RECORD_HEADER_LEN + f->body_len;
 }
 
-/* SSL 3.0 and TLS 1.0 chain the IV: the ciphertext block before a record, if it was captured. */
-static void learn_iv(struct pf_half *h, struct pf_span before)
+/* SSL 3.0 and TLS 1.0 chain the IV: the ciphertext block before h->framed, if it was captured. */
+static void learn_iv(struct pf_half *h)
 {
     size_t block = h->keys.suite->bulk->block_len;
     size_t mac = h->keys.etm ? pf_hash_len(h->keys.suite->mac) : 0;
-    if (block > 0 && before.len >= block + mac) {
-        memcpy(h->chain.iv, before.ptr + before.len - mac - block, block);
-        h->chain.iv_known = true;
+    uint64_t at = pf_stream_at(&h->in);
+    h->chain.iv_known = block > 0 && h->framed - at >= block + mac;
+    if (h->chain.iv_known) {
+        const uint8_t *end = pf_stream_peek(&h->in, at).ptr + (h->framed - at);
+        memcpy(h->chain.iv, end - mac - block, block);
     }
 }
 
@@ -109,31 +129,29 @@ static bool needs_iv(const struct pf_half *h)
 static enum pf_status skip_step(struct pf_half *h)
 {
     struct pf_loss *l = &h->loss;
-    struct pf_span bytes = pf_stream_peek(&h->in, h->framed, true);
-    if (bytes.len >= l->skip) {
-        learn_iv(h, (struct pf_span){bytes.ptr, (size_t)l->skip});
-    }
     struct pf_skip k = pf_stream_skip(&h->in, h->framed, l->skip);
     l->since_opened += (l->skip - k.left) + k.beyond;
     l->skip = k.left;
     l->cipher_bytes += k.lost;
     l->area += k.beyond;
     l->scan |= k.beyond > 0;
+    l->packet_after = k.lost > 0 ? k.packet_after : l->packet_after;
     h->framed = k.pos;
-    return k.left > 0 ? PF_AGAIN : PF_END;
+    if (k.left > 0) {
+        return PF_AGAIN;
+    }
+    learn_iv(h);
+    return PF_END;
 }
 
-/* A header of this connection: the version is that of the records opened before. */
-static bool fits_keys(const struct pf_half *h, const struct pf_frame *f)
+bool pf_resync_fits(const struct pf_half *h, const struct pf_frame *f)
 {
-    unsigned min_body;
-    unsigned max_body;
-    pf_open_body_bounds(&h->keys, &min_body, &max_body);
     bool tls13 = h->keys.version == PF_VERSION_TLS13;
     uint16_t version = tls13 ? PF_VERSION_TLS12 : h->keys.version;
+    bool draft = tls13 && h->keys.draft != 0 && f->version == PF_VERSION_TLS10;
     bool type = tls13 ? f->type == PF_CT_APPLICATION_DATA
                       : f->type >= PF_CT_CHANGE_CIPHER_SPEC && f->type <= PF_CT_HEARTBEAT;
-    return type && f->version == version && f->body_len >= min_body && f->body_len <= max_body;
+    return type && (f->version == version || draft) && pf_open_body_fits(&h->keys, f->body_len);
 }
 
 /* A header whose successor fits too, or cannot be seen. */
@@ -141,7 +159,7 @@ static bool is_header(const struct pf_half *h, struct pf_span bytes, bool *short
 {
     struct pf_frame f;
     struct pf_frame next;
-    if (!pf_frame_parse(bytes, &f) || !fits_keys(h, &f)) {
+    if (!pf_frame_parse(bytes, &f) || !pf_resync_fits(h, &f)) {
         return false;
     }
     size_t end = PF_RECORD_HEADER_LEN + (size_t)f.body_len;
@@ -150,14 +168,14 @@ static bool is_header(const struct pf_half *h, struct pf_span bytes, bool *short
         return true;
     }
     return pf_frame_parse((struct pf_span){bytes.ptr + end, bytes.len - end}, &next) &&
-           fits_keys(h, &next);
+           pf_resync_fits(h, &next);
 }
 
 static enum pf_status scan_step(struct pf_conn *c, struct pf_half *h)
 {
     struct pf_loss *l = &h->loss;
-    struct pf_span bytes = pf_stream_peek(&h->in, h->framed, true);
-    const struct pf_stream_gap *gap = pf_stream_next_gap(&h->in, h->framed + 1);
+    struct pf_span bytes = pf_stream_peek(&h->in, h->framed);
+    bool gap = pf_stream_next_gap(&h->in, h->framed) != NULL;
     size_t at = 0;
     bool short_of_bytes = false;
     while (at + PF_RECORD_HEADER_LEN <= bytes.len &&
@@ -165,46 +183,23 @@ static enum pf_status scan_step(struct pf_conn *c, struct pf_half *h)
         at++;
     }
     bool found = at + PF_RECORD_HEADER_LEN <= bytes.len;
-    learn_iv(h, (struct pf_span){bytes.ptr, at});
     l->area += at;
     l->since_opened += at;
     h->framed += at;
-    pf_stream_consume(&h->in, h->framed);
-    if (found && (!short_of_bytes || gap != NULL || c->final)) {
+    if (h->framed - pf_stream_at(&h->in) > IV_BYTES) {
+        pf_stream_consume(&h->in, h->framed - IV_BYTES);
+    }
+    if (found && (!short_of_bytes || gap || c->final)) {
+        learn_iv(h);
         l->scan = false;
         l->scanned = true;
         return PF_END;
     }
-    if (!found && gap != NULL) {
+    if (!found && gap) {
         pf_resync_begin(h, NULL);
         return PF_END;
     }
     return PF_AGAIN;
-}
-
-static struct pf_seq_search bounds(const struct pf_half *h, const struct pf_loss *l)
-{
-    unsigned min_body;
-    unsigned max_body;
-    pf_open_body_bounds(&h->keys, &min_body, &max_body);
-    uint64_t largest = PF_RECORD_HEADER_LEN + (uint64_t)max_body;
-    uint64_t smallest = PF_RECORD_HEADER_LEN + (uint64_t)min_body;
-    uint64_t mean = PF_RECORD_HEADER_LEN + (h->mean_body > 0 ? h->mean_body : max_body);
-    uint64_t first = h->seq + l->cut;
-    struct pf_seq_search s = {
-        .lo = first + (l->scanned ? 0 : l->area / largest),
-        .hi = first + l->rejected + l->area / smallest,
-        .likely = first + l->rejected + l->area / mean,
-        .gap_bytes = l->since_opened,
-        .next_seq = h->seq,
-        .hint_nonce = h->nonce_offset,
-        .hint_known = h->nonce_known,
-        .max_trials = TRIALS_PER_GAP,
-    };
-    if (s.likely < s.lo || s.likely > s.hi) {
-        s.likely = s.lo;
-    }
-    return s;
 }
 
 /* The whole records that follow, up to LOOK_AHEAD. */
@@ -216,7 +211,7 @@ static size_t frames_ahead(const struct pf_half *h, struct pf_frame frames[LOOK_
     *after = PF_FRAME_MORE;
     while (n < LOOK_AHEAD) {
         *after = pf_stream_frame(&h->in, pos, &frames[n]);
-        if (*after != PF_FRAME_WHOLE || !fits_keys(h, &frames[n])) {
+        if (*after != PF_FRAME_WHOLE || !pf_resync_fits(h, &frames[n])) {
             break;
         }
         pos += PF_RECORD_HEADER_LEN + frames[n].body_len;
@@ -225,69 +220,15 @@ static size_t frames_ahead(const struct pf_half *h, struct pf_frame frames[LOOK_
     return n;
 }
 
-static struct pf_record record_of(const struct pf_half *h, const struct pf_frame *f)
+/* Nothing behind this place will be opened. */
+static enum pf_status give_up(struct pf_half *h)
 {
-    return (struct pf_record){
-        .type = f->type, .version = f->version, .body = pf_stream_body(&h->in, f)};
-}
-
-/* Tries the keys of TLS 1.3 that may have come into force inside the gap. */
-static enum pf_status search_generations(struct pf_conn *c, enum pf_dir dir,
-                                         const struct pf_record *record, size_t index,
-                                         uint64_t range, uint64_t *seq)
-{
-    struct pf_half *h = &c->half[dir];
-    const struct pf_secret old_secret = h->secret;
-    const enum pf_phase old_phase = h->phase;
-    enum pf_status st = PF_ERR_REJECTED;
-    struct pf_keys keys;
-    for (int g = 0; g < GENERATIONS && st == PF_ERR_REJECTED; g++) {
-        struct pf_secret secret;
-        enum pf_phase phase;
-        if (pf_tls13_next_keys(c, dir, &secret, &keys, &phase) != PF_OK) {
-            break;
-        }
-        h->secret = secret;
-        h->phase = phase;
-        struct pf_seq_search s = {
-            .lo = index, .hi = index + range, .likely = index, .max_trials = TRIALS_PER_GAP};
-        st = pf_open_find_seq(c->env->crypt, &keys, &h->chain, record, &s, seq, &h->trials);
-    }
-    if (st == PF_OK) {
-        st = pf_half_install(h, &keys, 0);
-        h->stage = h->phase == PF_PHASE_HANDSHAKE ? PF_STAGE_HANDSHAKE : PF_STAGE_OPEN;
-        h->seq = 0;
-    } else {
-        h->secret = old_secret;
-        h->phase = old_phase;
-    }
-    pf_wipe(&keys, sizeof keys);
-    return st;
-}
-
-/* Finds the sequence number of record `index` of those ahead. */
-static enum pf_status search(struct pf_conn *c, enum pf_dir dir, const struct pf_frame *f,
-                             size_t index, uint64_t ahead_bytes, uint64_t *seq)
-{
-    struct pf_half *h = &c->half[dir];
-    struct pf_seq_search s = bounds(h, &h->loss);
-    uint64_t range = s.hi - h->seq;
-    s.lo += index;
-    s.hi += index;
-    s.likely += index;
-    s.gap_bytes += ahead_bytes;
-    struct pf_record record = record_of(h, f);
-    if (h->trials >= TRIALS_PER_FLOW) {
-        return PF_ERR_LIMIT;
-    }
-    enum pf_status st = PF_ERR_REJECTED;
-    if (h->chain_live) {
-        st = pf_open_find_seq(c->env->crypt, &h->keys, &h->chain, &record, &s, seq, &h->trials);
-    }
-    if (st == PF_ERR_REJECTED && h->keys.version == PF_VERSION_TLS13) {
-        st = search_generations(c, dir, &record, index, range, seq);
-    }
-    return st == PF_ERR_MALFORMED ? PF_ERR_REJECTED : st;
+    pf_loss_guess(h);
+    h->loss.told = true;
+    h->loss.records = UINT64_MAX;
+    h->loss.bytes = UINT64_MAX;
+    pf_half_stop(h);
+    return PF_END;
 }
 
 /* The record at h->framed cannot be opened: on behind it. */
@@ -298,29 +239,29 @@ static void pass_over(struct pf_half *h, const struct pf_frame *f, bool certain)
     uint64_t end = f->pos + PF_RECORD_HEADER_LEN + f->body_len;
     pf_stream_packet(&h->in, end - 1, &packet, &ts_ns);
     if (certain) {
+        lose_record(h, f->type, f->body_len);
         h->loss.cut++;
         h->loss.since_opened += end - f->pos;
-        lose_body(h, f->body_len);
     } else {
-        pf_resync_rejected(h, f->body_len, packet);
+        pf_resync_rejected(h, f, packet);
     }
     h->framed = end;
     pf_stream_consume(&h->in, end);
 }
 
-static enum pf_status not_found(struct pf_half *h, const struct pf_frame *f)
+static enum pf_status not_found(struct pf_conn *c, struct pf_half *h, const struct pf_frame *f)
 {
     struct pf_loss *l = &h->loss;
+    if (pf_half_candidate_is_open(c, h)) {
+        pf_keychange_reject(c, h);
+        return PF_END;
+    }
     if (!l->scanned) {
         pass_over(h, f, false);
         return PF_END;
     }
     if (++l->headers > HEADERS_PER_GAP) {
-        h->stage = PF_STAGE_DEAD;
-        uint64_t end = pf_stream_end(&h->in);
-        h->framed = end;
-        pf_stream_consume(&h->in, end);
-        return PF_END;
+        return give_up(h);
     }
     l->scan = true;
     l->area++;
@@ -328,6 +269,42 @@ static enum pf_status not_found(struct pf_half *h, const struct pf_frame *f)
     h->framed++;
     pf_stream_consume(&h->in, h->framed);
     return PF_END;
+}
+
+/* No whole record is ahead. */
+static enum pf_status none_ahead(struct pf_half *h, const struct pf_frame *f,
+                                 enum pf_frame_result after)
+{
+    switch (after) {
+    case PF_FRAME_CUT:
+    case PF_FRAME_GAP:
+        pf_resync_begin(h, after == PF_FRAME_CUT && pf_resync_fits(h, f) ? f : NULL);
+        return PF_END;
+    case PF_FRAME_MORE:
+        return PF_AGAIN;
+    case PF_FRAME_WHOLE: /* but it does not fit these keys */
+    case PF_FRAME_BAD:
+        break;
+    }
+    pf_resync_lost_frame(h);
+    return PF_END;
+}
+
+/* With more records to choose from, a long search may become much cheaper. */
+static bool better_wait(const struct pf_conn *c, const struct pf_half *h, size_t n,
+                        enum pf_frame_result after)
+{
+    return n < LOOK_AHEAD && after == PF_FRAME_MORE && !c->final && !c->flush &&
+           h->keys.suite->bulk->mode != PF_MODE_GCM &&
+           h->loss.area / PF_RECORD_HEADER_LEN > CHEAP_RANGE * PF_RECORD_HEADER_LEN;
+}
+
+/* Fresh keys, but not their first record: its IV lies before it, if that was captured. */
+static void other_iv(struct pf_half *h)
+{
+    h->loss.second_iv = true;
+    h->loss.told = false;
+    learn_iv(h);
 }
 
 /* Finds the sequence number from the records ahead. */
@@ -338,76 +315,70 @@ static enum pf_status number_step(struct pf_conn *c, enum pf_dir dir)
     enum pf_frame_result after;
     size_t n = frames_ahead(h, frames, &after);
     if (n == 0) {
-        if (after == PF_FRAME_CUT || after == PF_FRAME_GAP) {
-            pf_resync_begin(h, after == PF_FRAME_CUT ? &frames[0] : NULL);
-            return PF_END;
-        }
-        if (after == PF_FRAME_MORE) {
-            return PF_AGAIN;
-        }
-        pf_resync_lost_frame(h);
-        return PF_END;
+        return none_ahead(h, &frames[0], after);
+    }
+    if (better_wait(c, h, n, after)) {
+        return PF_AGAIN;
     }
     if (needs_iv(h) && !h->chain.iv_known) {
         pf_chain_pass(&h->chain, &h->keys, pf_stream_body(&h->in, &frames[0]));
         pass_over(h, &frames[0], true);
         return PF_END;
     }
-    size_t best = 0;
-    bool in_order = needs_iv(h) || pf_chain_is_sequential(&h->chain);
-    for (size_t i = 1; i < n && !in_order; i++) {
-        best = frames[i].body_len < frames[best].body_len ? i : best;
+    uint64_t seq = h->seq;
+    bool first_iv = needs_iv(h) && h->loss.clear && !h->loss.second_iv;
+    enum pf_status st = pf_number_find(c, dir, frames, n);
+    if (first_iv && (st == PF_ERR_REJECTED || (st == PF_OK && h->seq > 0))) {
+        h->seq =
+            seq; /* an encrypt-then-MAC record may be found, but its IV is not proved by that */
+        other_iv(h);
+        return PF_END;
     }
-    uint64_t seq;
-    enum pf_status st = search(c, dir, &frames[best], best, frames[best].pos - frames[0].pos, &seq);
-    if (st == PF_ERR_REJECTED && best != 0) {
-        best = 0;
-        st = search(c, dir, &frames[0], 0, 0, &seq);
+    if (st == PF_ERR_REJECTED) {
+        return not_found(c, h, &frames[0]);
     }
-    if (st == PF_ERR_REJECTED || st == PF_ERR_LIMIT) {
-        return not_found(h, &frames[0]);
+    if (st == PF_ERR_LIMIT) {
+        h->search_limit = true;
+        return give_up(h);
     }
-    if (st != PF_OK) {
-        return st;
+    if (st == PF_OK) {
+        h->loss.uncertain = false;
+        pf_stream_consume(&h->in, h->framed);
     }
-    uint64_t first = seq - best;
-    h->loss.uncertain = false;
-    h->loss.cut = first > h->seq ? first - h->seq : 0;
-    h->loss.rejected = 0;
-    h->seq = first;
-    return PF_END;
+    return st == PF_OK ? PF_END : st;
 }
 
-/* What was lost, told once. */
+static void add_missing(uint64_t *sum, uint64_t n)
+{
+    *sum = n == UINT64_MAX || *sum == UINT64_MAX ? UINT64_MAX : *sum + n;
+}
+
+/* What was lost, told once. PF_END: nothing that could have been application data. */
 static enum pf_status report(struct pf_half *h, enum pf_dir dir, struct pf_work *work)
 {
     struct pf_loss *l = &h->loss;
-    bool bytes_known = !l->inexact && l->area == 0 && !l->uncertain;
+    if (!l->told) {
+        pf_loss_guess(h);
+    }
     work->kind = PF_WORK_GAP;
     work->dir = dir;
     work->lost = (struct pf_lost){
-        .records = l->uncertain && l->area > 0 ? UINT64_MAX : l->cut + l->rejected,
-        .bytes = bytes_known ? l->plain_bytes : UINT64_MAX,
+        .records = l->records,
+        .bytes = l->bytes,
         .cipher_bytes = l->cipher_bytes,
         .packet_before = l->packet_before,
         .packet_after = l->packet_after,
     };
-    bool nothing = work->lost.records == 0 && l->cipher_bytes == 0;
     *l = (struct pf_loss){.open = false};
-    if (nothing) {
-        return PF_END; /* only bytes that were never part of the stream */
+    if (h->phase == PF_PHASE_HANDSHAKE && h->stage == PF_STAGE_OPEN) {
+        h->stage = PF_STAGE_HANDSHAKE;
+    }
+    if (work->lost.records == 0) {
+        return PF_END;
     }
     h->gaps++;
-    if (work->lost.records == UINT64_MAX || h->missing_records == UINT64_MAX) {
-        h->missing_records = UINT64_MAX;
-    } else {
-        h->missing_records += work->lost.records;
-    }
-    if (work->lost.bytes == UINT64_MAX || h->missing_bytes == UINT64_MAX) {
-        h->missing_bytes = UINT64_MAX;
-    } else {
-        h->missing_bytes += work->lost.bytes;
-    }
+    add_missing(&h->missing_records, work->lost.records);
+    add_missing(&h->missing_bytes, work->lost.bytes);
     return PF_OK;
 }
 
@@ -415,12 +386,11 @@ enum pf_status pf_resync_step(struct pf_conn *c, enum pf_dir dir, struct pf_work
 {
     struct pf_half *h = &c->half[dir];
     struct pf_loss *l = &h->loss;
-    if (h->chain_live && h->chain.inflate != NULL && l->cut > 0) {
-        h->stage = PF_STAGE_DEAD; /* the DEFLATE window is gone: nothing behind it can be read */
-        return PF_END;
-    }
     enum pf_status st;
-    if (l->skip > 0) {
+    if (h->chain.inflate != NULL) {
+        h->window_lost = true; /* nothing behind it can be inflated */
+        st = give_up(h);
+    } else if (l->skip > 0) {
         st = skip_step(h);
     } else if (l->scan) {
         st = scan_step(c, h);
@@ -432,16 +402,30 @@ enum pf_status pf_resync_step(struct pf_conn *c, enum pf_dir dir, struct pf_work
     return st == PF_AGAIN && c->final ? pf_resync_end(c, dir, work) : st;
 }
 
+/* The capture ends in the middle of a record. */
+static void lose_tail(struct pf_half *h, uint64_t end)
+{
+    struct pf_loss *l = &h->loss;
+    struct pf_frame f;
+    uint64_t packet = h->in.last_packet;
+    bool header = pf_frame_parse(pf_stream_peek(&h->in, h->framed), &f) && pf_resync_fits(h, &f);
+    note_packets(l, packet, 0);
+    if (header) {
+        lose_record(h, f.type, f.body_len);
+        l->cipher_bytes += PF_RECORD_HEADER_LEN + f.body_len - (end - h->framed);
+    } else {
+        l->inexact = true;
+    }
+    l->cut++;
+}
+
 enum pf_status pf_resync_end(struct pf_conn *c, enum pf_dir dir, struct pf_work *work)
 {
-    (void)c;
     struct pf_half *h = &c->half[dir];
     uint64_t end = pf_stream_end(&h->in);
-    if (end > h->framed && h->chain_live) {
-        note_packets(&h->loss, h->in.last_packet, 0);
-        h->loss.cut++; /* the capture ends in the middle of a record */
-        h->loss.inexact = true;
-        h->loss.cipher_bytes += end - h->framed;
+    (void)c;
+    if (end > h->framed && h->chain_live && h->loss.skip == 0) {
+        lose_tail(h, end);
     }
     h->framed = end;
     if (h->stage != PF_STAGE_DEAD) {

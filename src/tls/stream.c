@@ -59,15 +59,27 @@ static void drop_old_marks(struct pf_stream *s)
     s->mark_at = s->mark_at > gone ? s->mark_at - gone : 0;
 }
 
-/* Moves the held bytes to the front once that is cheap next to what is gained. */
+/* How many bytes at the front are neither held nor recent. */
+static size_t unneeded(const struct pf_stream *s, size_t head)
+{
+    size_t len = s->bytes.len;
+    size_t old = len > PF_STREAM_RECENT ? len - PF_STREAM_RECENT : 0;
+    if (s->pinned && len <= PF_STREAM_PINNED) {
+        return 0;
+    }
+    return head < old ? head : old;
+}
+
+/* Moves what is needed to the front once that is cheap next to what is gained. */
 static void compact(struct pf_stream *s)
 {
-    if (s->head < s->bytes.len && (s->head < COMPACT_AT || s->head < s->bytes.len / 2)) {
+    size_t gone = unneeded(s, s->head);
+    if (gone < COMPACT_AT || gone < s->bytes.len / 2) {
         return;
     }
-    pf_buf_consume(&s->bytes, s->head);
-    s->base += s->head;
-    s->head = 0;
+    pf_buf_consume(&s->bytes, gone);
+    s->base += gone;
+    s->head -= gone;
     drop_old_marks(s);
 }
 
@@ -101,6 +113,7 @@ enum pf_status pf_stream_gap(struct pf_stream *s, uint64_t lost, uint64_t packet
 {
     size_t n;
     struct pf_stream_gap *g = gaps_of(s, &n);
+    s->gap_at = pf_stream_end(s);
     if (n > 0 && g[n - 1].pos == pf_stream_end(s)) {
         g[n - 1].lost += lost;
         g[n - 1].packet_after = packet;
@@ -125,10 +138,10 @@ const struct pf_stream_gap *pf_stream_next_gap(const struct pf_stream *s, uint64
     return NULL;
 }
 
-struct pf_span pf_stream_peek(const struct pf_stream *s, uint64_t pos, bool passed)
+struct pf_span pf_stream_peek(const struct pf_stream *s, uint64_t pos)
 {
     uint64_t end = pf_stream_end(s);
-    const struct pf_stream_gap *gap = pf_stream_next_gap(s, passed ? pos + 1 : pos);
+    const struct pf_stream_gap *gap = s->gaps.len > 0 ? pf_stream_next_gap(s, pos) : NULL;
     if (gap != NULL && gap->pos < end) {
         end = gap->pos;
     }
@@ -159,7 +172,7 @@ bool pf_frame_parse(struct pf_span bytes, struct pf_frame *out)
 
 enum pf_frame_result pf_stream_frame(const struct pf_stream *s, uint64_t pos, struct pf_frame *out)
 {
-    struct pf_span bytes = pf_stream_peek(s, pos, false);
+    struct pf_span bytes = pf_stream_peek(s, pos);
     bool gap_ahead = s->gaps.len > 0 && pf_stream_next_gap(s, pos) != NULL;
     out->pos = pos;
     if (!pf_frame_parse(bytes, out)) {
@@ -177,21 +190,21 @@ enum pf_frame_result pf_stream_frame(const struct pf_stream *s, uint64_t pos, st
 struct pf_skip pf_stream_skip(struct pf_stream *s, uint64_t pos, uint64_t count)
 {
     struct pf_skip k = {.pos = pos, .left = count};
-    bool passed = true;
     for (;;) {
-        size_t held = pf_stream_peek(s, k.pos, passed).len;
+        size_t held = pf_stream_peek(s, k.pos).len;
         uint64_t n = held < k.left ? held : k.left;
         k.pos += n;
         k.left -= n;
-        const struct pf_stream_gap *gap = pf_stream_next_gap(s, n > 0 ? k.pos : k.pos + 1);
+        const struct pf_stream_gap *gap = pf_stream_next_gap(s, k.pos);
         if (k.left == 0 || gap == NULL || gap->pos != k.pos) {
             break;
         }
         k.lost += gap->lost;
         k.beyond = gap->lost > k.left ? gap->lost - k.left : 0;
         k.left = gap->lost > k.left ? 0 : k.left - gap->lost;
+        k.packet_after = gap->packet_after;
+        pf_stream_pass_gap(s, k.pos);
     }
-    pf_stream_consume(s, k.pos);
     return k;
 }
 
@@ -208,17 +221,21 @@ void pf_stream_packet(struct pf_stream *s, uint64_t pos, uint64_t *packet, int64
     while (s->mark_at + 1 < n && m[s->mark_at].end <= pos) {
         s->mark_at++;
     }
+    while (s->mark_at > 0 && m[s->mark_at - 1].end > pos) {
+        s->mark_at--; /* a run that ended early is framed again */
+    }
     *packet = n > 0 ? m[s->mark_at].packet : 0;
     *ts_ns = n > 0 ? m[s->mark_at].ts_ns : 0;
 }
 
-void pf_stream_consume(struct pf_stream *s, uint64_t pos)
+/* Lets go of the bytes before pos, and of the gaps at places below `gaps_below`. */
+static void let_go(struct pf_stream *s, uint64_t pos, uint64_t gaps_below)
 {
     s->head = (size_t)(pos - s->base);
     size_t n;
     const struct pf_stream_gap *g = gaps_of(s, &n);
     size_t gone = 0;
-    while (gone < n && g[gone].pos <= pos) {
+    while (gone < n && g[gone].pos < gaps_below) {
         gone++;
     }
     pf_buf_consume(&s->gaps, gone * sizeof *g);
@@ -227,48 +244,83 @@ void pf_stream_consume(struct pf_stream *s, uint64_t pos)
     }
 }
 
-enum pf_status pf_stream_detach(struct pf_stream *s, uint64_t pos, struct pf_buf *spare,
-                                size_t *start)
+void pf_stream_consume(struct pf_stream *s, uint64_t pos)
 {
-    size_t at = (size_t)(pos - s->base);
-    enum pf_status st = pf_buf_append(spare, s->bytes.ptr + at, s->bytes.len - at);
+    let_go(s, pos, pos);
+}
+
+void pf_stream_pass_gap(struct pf_stream *s, uint64_t pos)
+{
+    let_go(s, pos, pos + 1);
+}
+
+uint64_t pf_stream_oldest(const struct pf_stream *s)
+{
+    return s->base;
+}
+
+const uint8_t *pf_stream_bytes(const struct pf_stream *s, uint64_t pos)
+{
+    return s->bytes.ptr + (pos - s->base);
+}
+
+uint64_t pf_stream_packet_end(struct pf_stream *s, uint64_t pos)
+{
+    uint64_t packet;
+    int64_t ts_ns;
+    size_t n;
+    pf_stream_packet(s, pos, &packet, &ts_ns);
+    const struct pf_mark *m = marks_of(s, &n);
+    return n > 0 && m[s->mark_at].end > pos ? m[s->mark_at].end : pf_stream_end(s);
+}
+
+/* Splits the mark over [pos, pos + len) so that this part has one of its own; its index is in
+ * mark_at. */
+static enum pf_status split_marks(struct pf_stream *s, uint64_t pos, size_t len)
+{
+    uint64_t packet;
+    int64_t ts_ns;
+    size_t n;
+    pf_stream_packet(s, pos, &packet, &ts_ns);
+    const struct pf_mark old = marks_of(s, &n)[s->mark_at];
+    uint64_t begin = s->mark_at > 0 ? marks_of(s, &n)[s->mark_at - 1].end : s->base;
+    struct pf_mark parts[2] = {{.end = pos, .packet = packet, .ts_ns = ts_ns},
+                               {.end = pos + len, .packet = packet, .ts_ns = ts_ns}};
+    size_t first = begin < pos ? 0 : 1;
+    size_t more = (first == 0 ? 1U : 0U) + (old.end > pos + len ? 1U : 0U);
+    enum pf_status st = pf_buf_reserve(&s->marks, more * sizeof old);
     if (st != PF_OK) {
-        spare->len = 0;
         return st;
     }
-    struct pf_buf given = s->bytes;
-    s->bytes = *spare;
-    *spare = given;
-    *start = s->head;
-    s->base = pos;
-    s->head = 0;
-    drop_old_marks(s);
+    struct pf_mark *m = marks_of(s, &n) + s->mark_at;
+    memmove(m + more, m, (n - s->mark_at) * sizeof *m);
+    s->marks.len += more * sizeof *m;
+    memcpy(m, parts + first, (2 - first) * sizeof *m);
+    s->mark_at += 1 - first;
     return PF_OK;
 }
 
-static enum pf_status put_in_front(struct pf_buf *b, const void *ptr, size_t len)
+enum pf_status pf_stream_write(struct pf_stream *s, uint64_t pos, const uint8_t *bytes, size_t len,
+                               uint64_t packet, int64_t ts_ns)
 {
-    enum pf_status st = pf_buf_reserve(b, len);
-    if (st == PF_OK && len > 0) {
-        memmove(b->ptr + len, b->ptr, b->len);
-        memcpy(b->ptr, ptr, len);
-        b->len += len;
+    enum pf_status st = PF_OK;
+    memcpy(s->bytes.ptr + (pos - s->base), bytes, len);
+    for (uint64_t end = pos + len; pos < end && st == PF_OK;) {
+        size_t n;
+        uint64_t upto = pf_stream_packet_end(s, pos);
+        upto = upto < end ? upto : end;
+        st = split_marks(s, pos, (size_t)(upto - pos));
+        if (st == PF_OK) {
+            struct pf_mark *m = marks_of(s, &n) + s->mark_at;
+            m->packet = packet;
+            m->ts_ns = ts_ns;
+        }
+        pos = upto;
     }
     return st;
 }
 
-enum pf_status pf_stream_unread(struct pf_stream *s, struct pf_span bytes,
-                                const struct pf_mark *marks, size_t count)
+void pf_stream_rewind(struct pf_stream *s, uint64_t pos)
 {
-    pf_buf_consume(&s->bytes, s->head);
-    s->base += s->head;
-    s->head = 0;
-    drop_old_marks(s);
-    enum pf_status st = put_in_front(&s->bytes, bytes.ptr, bytes.len);
-    if (st == PF_OK) {
-        s->base -= bytes.len;
-        st = put_in_front(&s->marks, marks, count * sizeof *marks);
-    }
-    s->mark_at = 0;
-    return st;
+    s->head = (size_t)(pos - s->base);
 }

@@ -29,9 +29,14 @@ struct pf_stream {
     struct pf_buf gaps;  /* struct pf_stream_gap[] not yet passed */
     uint64_t base;       /* position of bytes.ptr[0] */
     size_t head;
-    size_t mark_at; /* index of the mark last asked for: questions go forward */
+    size_t mark_at; /* index of the mark last asked for */
     uint64_t last_packet;
+    uint64_t gap_at; /* position of the last gap; 0: none */
+    bool pinned;     /* nothing is let go of, up to PF_STREAM_PINNED bytes */
 };
+
+/* Of what was consumed the last bytes stay, so that further copies of them can be compared. */
+enum { PF_STREAM_RECENT = 16 * 1024, PF_STREAM_PINNED = 64 * 1024 };
 
 /* A packet brought the bytes from the end of the mark before to `end`. */
 struct pf_mark {
@@ -75,9 +80,9 @@ PF_MUST_USE enum pf_status pf_stream_gap(struct pf_stream *s, uint64_t lost, uin
 uint64_t pf_stream_at(const struct pf_stream *s);  /* position of the first byte held */
 uint64_t pf_stream_end(const struct pf_stream *s); /* position behind the last byte held */
 
-/* Bytes from pos on, up to the next gap behind pos or the end; valid until the next append. A gap
- * at pos itself counts as passed when `passed` is true. */
-struct pf_span pf_stream_peek(const struct pf_stream *s, uint64_t pos, bool passed);
+/* Bytes from pos on, up to the next gap at or behind pos, or the end; valid until the next append.
+ */
+struct pf_span pf_stream_peek(const struct pf_stream *s, uint64_t pos);
 
 /* The first gap at or behind pos, or NULL. */
 const struct pf_stream_gap *pf_stream_next_gap(const struct pf_stream *s, uint64_t pos);
@@ -88,11 +93,14 @@ enum pf_frame_result pf_stream_frame(const struct pf_stream *s, uint64_t pos, st
 /* The held body of a whole frame. */
 struct pf_span pf_stream_body(const struct pf_stream *s, const struct pf_frame *f);
 
-/* Packet and time of the byte at pos. Positions asked for must not go back. */
+/* Packet and time of the byte at pos. Cheap when positions go forward. */
 void pf_stream_packet(struct pf_stream *s, uint64_t pos, uint64_t *packet, int64_t *ts_ns);
 
-/* Lets go of everything before pos, and of the gaps at or before it. */
+/* Lets go of everything before pos. A gap at pos itself is still to be passed. */
 void pf_stream_consume(struct pf_stream *s, uint64_t pos);
+
+/* The same, and of the gap at pos: it has been dealt with. */
+void pf_stream_pass_gap(struct pf_stream *s, uint64_t pos);
 
 /* Reads a record header from the front of bytes; pos is left alone. False: fewer than five bytes.
  */
@@ -103,26 +111,31 @@ bool pf_frame_plausible(const struct pf_frame *f);
 
 /* What passing over bytes came to. */
 struct pf_skip {
-    uint64_t pos;    /* where it stands now */
-    uint64_t left;   /* bytes still to be passed */
-    uint64_t lost;   /* bytes of gaps that it went over */
-    uint64_t beyond; /* of those, how many lie behind what was to be passed */
+    uint64_t pos;          /* where it stands now */
+    uint64_t left;         /* bytes still to be passed */
+    uint64_t lost;         /* bytes of gaps that it went over */
+    uint64_t beyond;       /* of those, how many lie behind what was to be passed */
+    uint64_t packet_after; /* behind the last of those gaps */
 };
 
-/* Passes over `count` stream bytes from pos on; bytes lost in gaps count as well. The gap at pos
- * itself has been dealt with. Everything before the new place is let go. */
+/* Passes over `count` stream bytes from pos on; bytes lost in gaps count as well. What lies before
+ * the last such gap is let go. */
 struct pf_skip pf_stream_skip(struct pf_stream *s, uint64_t pos, uint64_t count);
 
-/*
- * Lets go of everything before pos by giving the whole buffer away: it changes places with `spare`
- * (empty, of the same budget), into which the bytes from pos on are copied. *start: where the first
- * held byte lies in what was given away. On error nothing has changed.
- */
-PF_MUST_USE enum pf_status pf_stream_detach(struct pf_stream *s, uint64_t pos,
-                                            struct pf_buf *spare, size_t *start);
+/* The position of the oldest byte that is still there, consumed or not. */
+uint64_t pf_stream_oldest(const struct pf_stream *s);
 
-/* Takes bytes back that lay directly before pf_stream_at, with the marks of their packets. */
-PF_MUST_USE enum pf_status pf_stream_unread(struct pf_stream *s, struct pf_span bytes,
-                                            const struct pf_mark *marks, size_t count);
+/* len bytes from pos on, which are there; gaps are not looked at. */
+const uint8_t *pf_stream_bytes(const struct pf_stream *s, uint64_t pos);
+
+/* Where the bytes end that the packet of pos brought. */
+uint64_t pf_stream_packet_end(struct pf_stream *s, uint64_t pos);
+
+/* The bytes at pos are from now on these, of this packet. */
+PF_MUST_USE enum pf_status pf_stream_write(struct pf_stream *s, uint64_t pos, const uint8_t *bytes,
+                                           size_t len, uint64_t packet, int64_t ts_ns);
+
+/* Goes back to pos, which is still there; no gap lies behind it. */
+void pf_stream_rewind(struct pf_stream *s, uint64_t pos);
 
 #endif

@@ -109,6 +109,33 @@ enum pf_status pf_tls13_successor(struct pf_conn *c, enum pf_dir dir,
     return st == PF_ERR_NOKEY ? PF_ERR_REJECTED : st;
 }
 
+enum pf_status pf_tls13_fits(struct pf_conn *c, enum pf_dir dir, const struct pf_record *record)
+{
+    struct pf_half *h = &c->half[dir];
+    const struct pf_chain none = {.iv_known = false};
+    struct pf_secret secret;
+    struct pf_keys keys;
+    enum pf_phase phase;
+    enum pf_status st = PF_ERR_REJECTED;
+    if (h->chain_live) {
+        st = pf_open_verify(c->env->crypt, &h->keys, &h->chain, h->seq, record);
+        if (st == PF_ERR_REJECTED && pf_tls13_next_keys(c, dir, &secret, &keys, &phase) == PF_OK) {
+            st = pf_open_verify(c->env->crypt, &keys, &none, 0, record);
+        }
+    }
+    for (enum pf_phase p = h->phase; !h->chain_live && p <= PF_PHASE_TRAFFIC; p++) {
+        if (phase_keys(c, dir, p, &secret, &keys) == PF_OK) {
+            st = pf_open_verify(c->env->crypt, &keys, &none, 0, record);
+        }
+        if (st != PF_ERR_REJECTED) {
+            break;
+        }
+    }
+    pf_wipe(&secret, sizeof secret);
+    pf_wipe(&keys, sizeof keys);
+    return st;
+}
+
 /* Finished ends the handshake keys' use: what follows is under traffic keys (section 4.4.4). */
 static bool holds_finished(const struct pf_buf *message)
 {
@@ -154,6 +181,9 @@ static enum pf_status on_opened(struct pf_conn *c, enum pf_dir dir, const struct
     }
     if (plain->type != PF_CT_HANDSHAKE) {
         return PF_OK;
+    }
+    if (!pf_clear_takes(h, plain->data)) {
+        return PF_OK; /* Finished may be among what is not taken: see pf_tls13_successor */
     }
     enum pf_status st = pf_plain_collect(h, plain->data, packet);
     bool finished = holds_finished(&h->message);
@@ -203,17 +233,24 @@ static enum pf_status open_handshake_record(struct pf_conn *c, enum pf_dir dir,
     if (!h->chain_live) {
         enum pf_status st = find_phase(c, dir, &record);
         if (st == PF_ERR_NOKEY) {
-            pf_half_stop_reading(c, h); /* none of its secrets is known */
-            return PF_END;
+            st = pf_replay(c);
+            if (st == PF_ERR_REJECTED) {
+                pf_half_stop_reading(c, h); /* none of its secrets is known */
+                st = PF_END;
+            }
+            return st;
         }
         if (st == PF_OK) {
             return PF_END;
+        }
+        if (st == PF_ERR_REJECTED) {
+            st = pf_copies_judge(c, dir, end);
         }
         if (st != PF_ERR_REJECTED) {
             return st;
         }
         h->early_locked |= h->phase == PF_PHASE_EARLY;
-        pf_resync_rejected(h, f->body_len, packet); /* early data without its secret */
+        pf_resync_rejected(h, f, packet); /* early data without its secret */
         h->loss.uncertain = false;
     } else {
         uint8_t out[PF_RECORD_MAX];
@@ -224,10 +261,15 @@ static enum pf_status open_handshake_record(struct pf_conn *c, enum pf_dir dir,
             if (st == PF_OK) {
                 return PF_END;
             }
-            pf_resync_rejected(h, f->body_len, packet);
+            st = st == PF_ERR_REJECTED ? pf_copies_judge(c, dir, end) : st;
+            if (st != PF_ERR_REJECTED) {
+                return st;
+            }
+            pf_resync_rejected(h, f, packet);
             h->loss.uncertain = false;
             h->seq++;
         } else if (st == PF_OK) {
+            pf_copies_verified(h, end);
             st = on_opened(c, dir, &plain, packet);
         }
         if (st != PF_OK && st != PF_ERR_REJECTED) {
@@ -241,14 +283,71 @@ static enum pf_status open_handshake_record(struct pf_conn *c, enum pf_dir dir,
     return PF_END;
 }
 
+/* The keys of the first phase that are known, on trial. PF_ERR_NOKEY: there are none. */
+static enum pf_status first_keys(struct pf_conn *c, enum pf_dir dir)
+{
+    struct pf_half *h = &c->half[dir];
+    struct pf_secret secret;
+    struct pf_keys keys;
+    enum pf_status st = PF_ERR_NOKEY;
+    for (enum pf_phase p = h->phase; p <= PF_PHASE_TRAFFIC && st == PF_ERR_NOKEY; p++) {
+        st = phase_keys(c, dir, p, &secret, &keys);
+        if (st == PF_OK) {
+            st = adopt(h, p, &secret, &keys);
+        }
+    }
+    pf_wipe(&secret, sizeof secret);
+    pf_wipe(&keys, sizeof keys);
+    return st;
+}
+
+/* Something is missing: the place and the keys behind it are searched (resync.c). */
+static enum pf_status lost_place(struct pf_conn *c, enum pf_dir dir, const struct pf_frame *cut)
+{
+    struct pf_half *h = &c->half[dir];
+    enum pf_status st = h->chain_live ? PF_OK : first_keys(c, dir);
+    if (st == PF_ERR_NOKEY) {
+        pf_half_stop(h);
+        return PF_END;
+    }
+    if (st != PF_OK) {
+        return st;
+    }
+    if (!h->loss.open || !h->loss.uncertain) {
+        pf_resync_begin(h, cut);
+    }
+    h->message.len = 0;
+    h->message_skips = true;
+    h->stage = PF_STAGE_OPEN;
+    return PF_END;
+}
+
+static enum pf_status on_bad_frame(struct pf_conn *c, enum pf_dir dir)
+{
+    struct pf_half *h = &c->half[dir];
+    enum pf_status st = pf_copies_judge(c, dir, h->framed + PF_RECORD_HEADER_LEN);
+    if (st == PF_ERR_REJECTED) {
+        pf_half_stop(h);
+        st = PF_END;
+    }
+    return st;
+}
+
 enum pf_status pf_tls13_step(struct pf_conn *c, enum pf_dir dir)
 {
     struct pf_half *h = &c->half[dir];
     struct pf_handshake *hs = pf_half_handshake(c, h);
     if (hs->suite == NULL || !hs->suite->bulk->supported) {
+        enum pf_status st = pf_replay(c);
+        if (st != PF_ERR_REJECTED) {
+            return st;
+        }
         c->unsupported = true;
         c->locked = true;
         return PF_END;
+    }
+    if (h->loss.open && h->loss.uncertain) {
+        return lost_place(c, dir, NULL);
     }
     struct pf_frame f;
     switch (pf_stream_frame(&h->in, h->framed, &f)) {
@@ -257,16 +356,11 @@ enum pf_status pf_tls13_step(struct pf_conn *c, enum pf_dir dir)
     case PF_FRAME_MORE:
         return PF_AGAIN;
     case PF_FRAME_CUT:
-        pf_resync_begin(h, &f);
-        h->stage = PF_STAGE_OPEN;
-        return PF_END;
+        return lost_place(c, dir, &f);
     case PF_FRAME_GAP:
-        pf_resync_begin(h, NULL);
-        h->stage = PF_STAGE_OPEN;
-        return PF_END;
+        return lost_place(c, dir, NULL);
     case PF_FRAME_BAD:
-        pf_half_stop(h);
-        return PF_END;
+        return on_bad_frame(c, dir);
     }
     if (f.type == PF_CT_APPLICATION_DATA) {
         return open_handshake_record(c, dir, &f);

@@ -137,6 +137,27 @@ static bool first_record(struct trial *t, struct pf_record *out)
     return true;
 }
 
+/* In the clear: whether records follow each other, as far as there are bytes. */
+static bool is_chain(const struct trial *t)
+{
+    struct pf_span bytes = {t->bytes, t->len};
+    struct pf_frame f;
+    bool any = false;
+    while (pf_frame_parse(bytes, &f)) {
+        if (!pf_frame_plausible(&f) || f.body_len == 0) {
+            return false;
+        }
+        size_t len = PF_RECORD_HEADER_LEN + (size_t)f.body_len;
+        any = true;
+        if (len >= bytes.len) {
+            break;
+        }
+        bytes.ptr += len;
+        bytes.len -= len;
+    }
+    return any;
+}
+
 static enum pf_status verify(const struct trial *t, const struct pf_record *record)
 {
     struct pf_half *h = t->h;
@@ -168,6 +189,10 @@ static enum pf_status try_set(struct trial *t, uint32_t set)
     copies->record_trials++;
     copies->flow_trials++;
     assemble(t, set);
+    if (t->h->stage == PF_STAGE_PLAIN) {
+        t->end = t->base + t->len;
+        return is_chain(t) ? PF_OK : PF_ERR_REJECTED;
+    }
     if (!first_record(t, &record)) {
         return PF_ERR_REJECTED;
     }

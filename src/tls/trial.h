@@ -59,8 +59,10 @@ static inline bool pf_choice_has(const struct pf_choice *choice, uint64_t packet
 
 struct pf_copy *pf_copies_list(const struct pf_copies *copies, size_t *n);
 
-/* The copy and what lies in the stream change places. */
-PF_MUST_USE enum pf_status pf_copies_exchange(struct pf_half *h, struct pf_copy *copy);
+/* Writes the chosen packets' copies where they belong, over the whole of their length, as far as
+ * they overlap base to choice->end. What they replace becomes a copy itself. */
+PF_MUST_USE enum pf_status pf_copies_put(struct pf_conn *c, struct pf_half *h, uint64_t base,
+                                         const struct pf_choice *choice);
 
 /* Finds the copies with which a record verifies at base. Each set is tried once. */
 PF_MUST_USE enum pf_status pf_trial_run(struct pf_conn *c, enum pf_dir dir, uint64_t base,

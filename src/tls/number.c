@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Which sequence number the records behind a gap have. The search runs on one of the records ahead,
+ * the smallest, because a trial costs by its length; TLS 1.3 may have changed keys in the gap.
+ */
+#include "tls/half.h"
+
+enum {
+    TRIALS_PER_GAP = 1 << 20, /* about a second at the dearest */
+    TRIALS_PER_FLOW = 1 << 23,
+    GENERATIONS = 4 /* TLS 1.3 key changes that one gap may hide */
+};
+
+/* What is known of the number of the record at h->framed, under the keys from before the gap. */
+static struct pf_seq_search bounds(const struct pf_half *h)
+{
+    const struct pf_loss *l = &h->loss;
+    unsigned min_body;
+    unsigned max_body;
+    pf_open_body_bounds(&h->keys, &min_body, &max_body);
+    uint64_t smallest = PF_RECORD_HEADER_LEN + (uint64_t)min_body;
+    uint64_t mean = PF_RECORD_HEADER_LEN + (h->mean_body > 0 ? h->mean_body : max_body);
+    uint64_t first = h->seq + l->cut;
+    struct pf_seq_search s = {
+        .lo = l->scanned || l->clear ? h->seq : first,
+        .hi = first + l->rejected + l->area / smallest,
+        .likely = first + l->rejected + l->area / mean,
+        .gap_bytes = l->since_opened,
+        .next_seq = h->seq,
+        .hint_nonce = h->nonce_offset,
+        .hint_known = h->nonce_known,
+    };
+    if (s.likely < s.lo || s.likely > s.hi) {
+        s.likely = s.lo;
+    }
+    return s;
+}
+
+static struct pf_record record_of(const struct pf_half *h, const struct pf_frame *f)
+{
+    return (struct pf_record){
+        .type = f->type, .version = f->version, .body = pf_stream_body(&h->in, f)};
+}
+
+/* One search, within what is left of the budgets. */
+static enum pf_status look(struct pf_conn *c, struct pf_half *h, const struct pf_keys *keys,
+                           const struct pf_frame *f, struct pf_seq_search *s, uint64_t *seq)
+{
+    struct pf_loss *l = &h->loss;
+    if (l->trials >= TRIALS_PER_GAP || h->trials >= TRIALS_PER_FLOW) {
+        return PF_ERR_LIMIT;
+    }
+    uint32_t spent = 0;
+    struct pf_record record = record_of(h, f);
+    s->max_trials = TRIALS_PER_GAP - l->trials;
+    enum pf_status st = pf_open_find_seq(c->env->crypt, keys, &h->chain, &record, s, seq, &spent);
+    l->trials += spent;
+    h->trials += spent;
+    return st == PF_ERR_MALFORMED ? PF_ERR_REJECTED : st;
+}
+
+/*
+ * RC4 when the gap began in the clear: where the keystream begins is not known, but only Finished
+ * can be lost with the ChangeCipherSpec and still leave its place known.
+ */
+static enum pf_status look_behind_finished(struct pf_conn *c, struct pf_half *h,
+                                           const struct pf_frame *f, uint64_t *seq)
+{
+    enum pf_status st = PF_ERR_REJECTED;
+    unsigned min_body;
+    unsigned max_body;
+    pf_open_body_bounds(&h->keys, &min_body, &max_body);
+    uint64_t verify_len = h->keys.version == PF_VERSION_SSL3 ? 40 : 16;
+    for (uint64_t n = 0; n < 2 && st == PF_ERR_REJECTED; n++) {
+        struct pf_seq_search s = {.lo = n,
+                                  .hi = n,
+                                  .likely = n,
+                                  .gap_bytes = n * (PF_RECORD_HEADER_LEN + min_body + verify_len)};
+        st = look(c, h, &h->keys, f, &s, seq);
+    }
+    return st;
+}
+
+/* Record `index` of those ahead, under the present keys. */
+static enum pf_status look_now(struct pf_conn *c, struct pf_half *h, const struct pf_frame *frames,
+                               size_t index, uint64_t *seq)
+{
+    struct pf_seq_search s = bounds(h);
+    if (h->loss.clear && h->chain.stream != NULL) {
+        return look_behind_finished(c, h, &frames[index], seq);
+    }
+    s.lo += index;
+    s.hi += index;
+    s.likely += index;
+    s.gap_bytes += frames[index].pos - frames[0].pos;
+    return look(c, h, &h->keys, &frames[index], &s, seq);
+}
+
+/* Keys that may have come into force inside the gap. */
+struct successor {
+    struct pf_keys keys;
+    struct pf_secret secret;
+    enum pf_phase phase;
+    unsigned rekeyed;
+};
+
+/* The same under the keys that may follow; on success they are in *next. */
+static enum pf_status look_later(struct pf_conn *c, enum pf_dir dir, const struct pf_frame *frames,
+                                 const size_t tries[2], struct successor *next, uint64_t *seq,
+                                 size_t *index)
+{
+    struct pf_half *h = &c->half[dir];
+    const struct pf_secret old_secret = h->secret;
+    const enum pf_phase old_phase = h->phase;
+    struct pf_seq_search now = bounds(h);
+    enum pf_status st = PF_ERR_REJECTED;
+    for (unsigned g = 1; g <= GENERATIONS && st == PF_ERR_REJECTED; g++) {
+        if (pf_tls13_next_keys(c, dir, &next->secret, &next->keys, &next->phase) != PF_OK) {
+            break;
+        }
+        next->rekeyed = g;
+        h->secret = next->secret;
+        h->phase = next->phase;
+        for (size_t i = 0; i < 2 && st == PF_ERR_REJECTED; i++) {
+            *index = tries[i];
+            struct pf_seq_search s = {
+                .lo = *index, .hi = *index + (now.hi - h->seq), .likely = *index};
+            st = i == 0 || tries[1] != tries[0] ? look(c, h, &next->keys, &frames[*index], &s, seq)
+                                                : st;
+        }
+    }
+    h->secret = old_secret;
+    h->phase = old_phase;
+    return st;
+}
+
+static enum pf_status adopt(struct pf_half *h, const struct successor *next, uint64_t first)
+{
+    pf_loss_settle(h, first, next->rekeyed, h->phase);
+    h->secret = next->secret;
+    h->phase = next->phase;
+    enum pf_status st = pf_half_install(h, &next->keys, 0);
+    h->seq = first;
+    return st;
+}
+
+/* The cheapest record to try: the smallest, unless each needs the one before it. */
+static size_t cheapest(const struct pf_half *h, const struct pf_frame *frames, size_t n)
+{
+    size_t best = 0;
+    bool in_order =
+        pf_chain_is_sequential(&h->chain) ||
+        (h->keys.suite->bulk->mode == PF_MODE_CBC && h->keys.version <= PF_VERSION_TLS10);
+    for (size_t i = 1; i < n && !in_order; i++) {
+        best = frames[i].body_len < frames[best].body_len ? i : best;
+    }
+    return best;
+}
+
+enum pf_status pf_number_find(struct pf_conn *c, enum pf_dir dir, const struct pf_frame *frames,
+                              size_t n)
+{
+    struct pf_half *h = &c->half[dir];
+    const size_t tries[2] = {cheapest(h, frames, n), 0};
+    uint64_t seq = 0;
+    size_t index = tries[0];
+    enum pf_status st = look_now(c, h, frames, tries[0], &seq);
+    if (st == PF_ERR_REJECTED && tries[0] != 0) {
+        index = 0;
+        st = look_now(c, h, frames, 0, &seq);
+    }
+    if (st == PF_OK) {
+        pf_loss_settle(h, seq - index, 0, h->phase);
+        h->seq = seq - index;
+        return PF_OK;
+    }
+    if (st != PF_ERR_REJECTED || h->keys.version != PF_VERSION_TLS13) {
+        return st;
+    }
+    struct successor next = {.rekeyed = 0};
+    st = look_later(c, dir, frames, tries, &next, &seq, &index);
+    if (st == PF_OK) {
+        st = adopt(h, &next, seq - index);
+    }
+    pf_wipe(&next, sizeof next);
+    return st;
+}

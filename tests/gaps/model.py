@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a capture that lacks packets must give, from where the records lie in a clean one."""
+
+from gaplib import Gap
+
+EXACT = ("GCM", "CCM", "CHACHA20", "RC4", "NULL")
+
+
+class Expected:
+    """One direction: the plaintext that comes out, the records that do not, the gaps."""
+
+
+def is_chained(clean):
+    return clean.flow["version"] in ("SSLv3", "TLSv10") and "_CBC_" in clean.flow["cipher"]
+
+
+def has_exact_lengths(clean):
+    return any(part in clean.flow["cipher"] for part in EXACT)
+
+
+def touched_frames(clean, side, missing):
+    return [any(p in missing for p in f.parts) for f in clean.capture.frames[side]]
+
+
+def hello_is_missing(clean, side, touched):
+    """Without a hello's random there are no keys."""
+    return touched[0]
+
+
+def without_iv(clean, side, touched, holes):
+    """Chained CBC: a record whose IV, the last block before it, was not captured."""
+    frames = clean.capture.frames[side]
+    if not is_chained(clean):
+        return set()
+    block = 16
+    mac = 0 if not clean.etm else 20
+    lost = set()
+    for k in range(1, len(frames)):
+        end = frames[k - 1].end - mac
+        if not touched[k] and any(a < end and b > end - block for a, b in holes):
+            lost.add(k)
+    return lost
+
+
+def holes_of(clean, side, missing):
+    holes = []
+    for p in clean.capture.packets:
+        if p.side == side and p.number in missing and p.end > p.start:
+            if holes and holes[-1][1] == p.start:
+                holes[-1] = (holes[-1][0], p.end)
+            else:
+                holes.append((p.start, p.end))
+    return holes
+
+
+def runs_of(touched, first):
+    """Touched frames side by side, from frame number `first` on."""
+    runs = []
+    for k in range(first, len(touched)):
+        if touched[k]:
+            if runs and runs[-1][-1] == k - 1:
+                runs[-1].append(k)
+            else:
+                runs.append([k])
+    return runs
+
+
+def packet_at(clean, side, place, position, forward):
+    """The captured packet that brings the byte at position, or the next one in that direction."""
+    best = None
+    for p in clean.capture.packets:
+        if p.side != side or p.end == p.start or p.number not in place:
+            continue
+        if forward and p.end > position:
+            return place[p.number]
+        if not forward and p.start < position:
+            best = place[p.number]
+    return best or 0
+
+
+def expect(clean, side, missing, place):
+    e = Expected()
+    frames = clean.capture.frames[side]
+    e.touched = touched_frames(clean, side, missing)
+    e.possible = not hello_is_missing(clean, side, e.touched)
+    holes = holes_of(clean, side, missing)
+    for k in without_iv(clean, side, e.touched, holes):
+        e.touched[k] = True
+    gone = {frames[k].start for k in range(len(frames)) if e.touched[k]}
+    records = clean.records[side]
+    e.kept = [r for r in records if r.frame.start not in gone]
+    e.lost = [r for r in records if r.frame.start in gone]
+    e.plain = b"".join(clean.plain[side][r.offset:r.offset + r.length] for r in e.kept)
+    e.gaps = []
+    for run in runs_of(e.touched, clean.first_sealed[side]):
+        e.gaps.append(expect_gap(clean, side, e, run, holes, place))
+    e.gaps = [gap for gap in e.gaps if gap is not None]
+    return e
+
+
+def is_handshake(clean, side, k):
+    """Known to hold no application data: Finished, and the handshake of TLS 1.3."""
+    if clean.tls13:
+        return clean.epoch[side][k] == 0
+    return k == clean.first_sealed[side]
+
+
+def expect_gap(clean, side, e, run, holes, place):
+    """(the gap, whether it has to be told, whether the number of its records can be known, whether
+    all of them held application data)"""
+    frames = clean.capture.frames[side]
+    start, end = frames[run[0]].start, frames[run[-1]].end
+    by_frame = {r.frame.start: r for r in clean.records[side]}
+    lost = [by_frame[frames[k].start] for k in run if frames[k].start in by_frame]
+    inside = [(a, b) for a, b in holes if a < end and b > start]
+    offset = sum(r.length for r in e.kept if r.frame.start < start)
+    first = inside[0][0] if inside else start
+    last = inside[-1][1] if inside else end
+    before = packet_at(clean, side, place, first, False)
+    after = packet_at(clean, side, place, last, True)
+    length = sum(r.length for r in lost)
+    gap = Gap(offset, len(run), length, sum(b - a for a, b in inside), before, after)
+    epochs = {clean.epoch[side][k] for k in run}
+    at_end = run[-1] == len(frames) - 1
+    handshake = sum(is_handshake(clean, side, k) for k in run)
+    gap = gap._replace(records=len(run) - handshake)
+    return gap, bool(lost), len(epochs) == 1 and not at_end, len(lost) == len(run) - handshake
+
+
+def check_gap(checks, what, clean, got, wanted):
+    gap, _, countable, only_data = wanted
+    checks.that(got.offset == gap.offset, what, "offset", got, gap)
+    checks.that(got.cipher == gap.cipher, what, "ciphertext lost", got, gap)
+    checks.that(got.before == gap.before, what, "packet before", got, gap)
+    checks.that(got.after == gap.after, what, "packet after", got, gap)
+    if countable or got.records is not None:
+        checks.that(got.records == gap.records, what, "records lost", got, gap)
+    if not has_exact_lengths(clean):
+        checks.that(got.bytes is None or got.bytes == gap.bytes, what, "bytes lost", got, gap)
+    elif only_data and (countable or got.bytes is not None):
+        checks.that(got.bytes == gap.bytes, what, "bytes lost", got, gap)
+
+
+def check_direction(checks, what, clean, expected, result, number, side):
+    what = f"{what} {('c2s', 's2c')[side]}:"
+    plain, records, gaps = result.direction(number, side)
+    flow = result.flows[number - 1][("c2s", "s2c")[side]]
+    checks.that(plain == expected.plain, what, len(plain), "bytes, not", len(expected.plain))
+    checks.that([r[1:3] for r in records] == [(r.seq, r.length) for r in expected.kept], what,
+                len(records), "records, not", len(expected.kept))
+    told = [g for g in expected.gaps]
+    if len(gaps) != len(told): # one of what no application data is known to be in may be left out
+        told = [g for g in told if g[1]]
+    if checks.that(len(gaps) == len(told), what, "gaps", gaps, "not", [g[0] for g in told]):
+        for got, wanted in zip(gaps, told):
+            check_gap(checks, what, clean, got, wanted)
+    shown = [(g["offset"], g["records"], g["bytes"], g["packet"]) for g in flow["gaps"]]
+    checks.that(shown == [(g.offset, g.records, g.bytes, g.after or None) for g in gaps], what,
+                "flows.jsonl tells other gaps than the index")
+    for name in ("records", "bytes"):
+        numbers = [getattr(g, name) for g in gaps]
+        total = None if None in numbers else sum(numbers)
+        checks.that(flow[f"missing_{name}"] == total, what, f"missing_{name}",
+                    flow[f"missing_{name}"], "not", total)
