@@ -26,7 +26,7 @@ const char *pf_code(uint16_t value, pf_name_fn *name, char out[PF_CODE_TEXT])
 
 const char *pf_code_version(uint16_t value, char out[PF_CODE_TEXT])
 {
-    if ((value & 0xff00) == PF_VERSION_TLS13_DRAFT) {
+    if (pf_version_is_draft(value)) {
         (void)snprintf(out, PF_CODE_TEXT, "TLSv13 (draft %u)", value & 0xffU);
         return out;
     }

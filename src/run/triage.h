@@ -30,7 +30,7 @@ enum { PF_TRIAGE_KEYS = 1 << 16, PF_TRIAGE_SHOWN = 1000 };
     X(PSK, psk, "the pre-shared key (or a key log)")                                               \
     X(CAPTURE, other_capture, "the capture with the full handshake (or a key log)")                \
     X(HANDSHAKE, not_captured, "nothing: the handshake is not in this capture")                    \
-    X(FAILED, failed, "nothing to open: the handshake failed")                                     \
+    X(FAILED, failed, "nothing to open: the handshake failed, or did not end")                                     \
     X(UNSUPPORTED, unsupported, "not supported")                                                   \
     X(LIMIT, limit, "more memory: given up at the limit")
 

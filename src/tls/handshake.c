@@ -80,7 +80,7 @@ static enum pf_status on_client_hello(struct pf_handshake *hs, struct pf_span bo
  */
 static void set_version(struct pf_handshake *hs, uint16_t version)
 {
-    bool draft = (version & 0xff00) == PF_VERSION_TLS13_DRAFT;
+    bool draft = pf_version_is_draft(version);
     hs->version = draft ? PF_VERSION_TLS13 : version;
     hs->draft = draft ? (uint8_t)(version & 0xff) : 0;
 }

@@ -80,6 +80,12 @@ static const char *name_of(const struct named *rows, size_t count, uint8_t value
     return "unknown";
 }
 
+bool pf_version_is_draft(uint16_t version)
+{
+    uint16_t kind = version & 0xff00;
+    return kind == PF_VERSION_TLS13_DRAFT || kind == PF_VERSION_TLS13_FIZZ;
+}
+
 const char *pf_version_name(uint16_t version)
 {
     switch (version) {
@@ -94,7 +100,7 @@ const char *pf_version_name(uint16_t version)
     case PF_VERSION_TLS13:
         return "TLSv13";
     default:
-        return (version & 0xff00) == PF_VERSION_TLS13_DRAFT ? "TLSv13" : NULL;
+        return pf_version_is_draft(version) ? "TLSv13" : NULL;
     }
 }
 

@@ -9,6 +9,7 @@
 #ifndef PF_TLS_WIRE_H
 #define PF_TLS_WIRE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum {
@@ -18,7 +19,8 @@ enum {
     PF_VERSION_TLS11 = 0x0302,
     PF_VERSION_TLS12 = 0x0303,
     PF_VERSION_TLS13 = 0x0304,
-    PF_VERSION_TLS13_DRAFT = 0x7f00 /* 0x7f12 is draft 18 */
+    PF_VERSION_TLS13_DRAFT = 0x7f00, /* 0x7f12 is draft 18 */
+    PF_VERSION_TLS13_FIZZ = 0xfb00   /* 0xfb1a: draft 26, as Facebook's clients and servers say it */
 };
 
 /* RFC 8446 section 5.1; heartbeat RFC 6520. */
@@ -64,6 +66,9 @@ enum {
     PF_BLOCK_MAX = 16,
     PF_DIGEST_MAX = 64
 };
+
+/* A draft of TLS 1.3; its number is the low byte. */
+bool pf_version_is_draft(uint16_t version);
 
 /* "TLSv12" and so on, as in flows.jsonl; NULL for a version that has no name there. */
 const char *pf_version_name(uint16_t version);
