@@ -21,6 +21,8 @@ struct pf_span {
 /* Direction of a TLS connection: the client is whoever sent the ClientHello. */
 enum pf_dir { PF_C2S = 0, PF_S2C = 1 };
 
+enum { PF_KEY_TCP = 6, PF_KEY_UDP = 17 };
+
 /*
  * Both ends of a flow in canonical order: end 0 is the one whose (address, port) is lower, so that
  * both directions have the same key. IPv4 addresses fill addr[][0..3], the rest is zero. There are
@@ -31,7 +33,7 @@ struct pf_flow_key {
     uint8_t addr[2][16];
     uint16_t port[2]; /* host byte order */
     uint8_t family;   /* 4 or 6 */
-    uint8_t proto;    /* 6 TCP, 17 UDP */
+    uint8_t proto;    /* PF_KEY_TCP, PF_KEY_UDP */
     uint8_t zero[2];
 };
 

@@ -206,15 +206,24 @@ static bool acknowledged(const struct pf_clear *c, int side, size_t *at)
     return true;
 }
 
-/* TLS was found on the other side. Does it begin where that says, if with something else than a
- * hello? */
+/*
+ * TLS was found on the other side. Does it begin here with something else than a hello: where the
+ * other side's hello says, or with a segment behind that?
+ */
 static bool begins_as_told(const struct pf_tls_flow *t, int side, size_t *at)
 {
     const struct pf_clear_side *c = &t->clear->side[side];
+    size_t count;
+    const struct part *parts = parts_of(c, &count);
     if (t->is != PF_FLOW_TLS || !acknowledged(t->clear, side, at)) {
         return false;
     }
     struct pf_span rest = {c->bytes.ptr + *at, c->bytes.len - *at};
+    size_t last = count > 1 ? parts[count - 2].end : 0;
+    if (rest.len > 0 && pf_hs_looks_like(rest) != PF_LOOKS_RECORD && last > *at) {
+        *at = last;
+        rest = (struct pf_span){c->bytes.ptr + last, c->bytes.len - last};
+    }
     return rest.len > 0 && pf_hs_looks_like(rest) == PF_LOOKS_RECORD;
 }
 

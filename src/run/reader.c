@@ -3,13 +3,14 @@
 
 #include "flow/key.h"
 #include "run/config.h"
+#include "tls/dgram.h"
 
 #include <stdlib.h>
 #include <sys/random.h>
 
 /* No worker is left behind the others' packets by more than this many: flows that wait for a
  * session would hold their bytes for longer. */
-enum { FLUSH_PACKETS = 8192, PROTO_TCP = 6 };
+enum { FLUSH_PACKETS = 8192 };
 
 struct hand_out {
     struct pf_reader *r;
@@ -54,6 +55,12 @@ static void hand_packet(struct hand_out *h, struct pf_pkt *pkt)
     }
 }
 
+/* Of UDP only what may be DTLS or QUIC; the rest is counted and that is all. */
+static bool is_wanted(const struct pf_pkt *pkt)
+{
+    return pkt->key.proto == PF_KEY_TCP || pf_dgram_may_be((struct pf_span){pkt->data, pkt->len});
+}
+
 static void on_frame(struct hand_out *h, struct pf_decoder *decoder, const struct pf_item *item)
 {
     struct pf_pkt pkt;
@@ -62,7 +69,7 @@ static void on_frame(struct hand_out *h, struct pf_decoder *decoder, const struc
     h->r->capture_bytes += item->caplen;
     enum pf_drop drop = pf_decoder_packet(decoder, item->linktype, item->data, item->caplen,
                                           item->len, item->ts_ns, &pkt);
-    if (drop == PF_DROP_NONE && pkt.key.proto == PROTO_TCP) {
+    if (drop == PF_DROP_NONE && is_wanted(&pkt)) {
         pkt.number = item->number;
         pkt.ts_ns = item->ts_ns;
         pkt.clock_ns = h->clock_ns;

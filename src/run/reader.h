@@ -23,7 +23,7 @@ struct pf_reader {
     size_t fragment_bytes;
     /* results, after pf_reader_run */
     struct pf_decoder_counts counts;
-    uint64_t udp;           /* packets that are UDP */
+    uint64_t udp; /* packets that are UDP and neither DTLS nor QUIC, as far as they show it */
     uint64_t capture_bytes; /* captured bytes of all packets */
 };
 

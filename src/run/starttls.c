@@ -75,16 +75,18 @@ static enum pf_begins by_text(struct pf_span s, enum pf_starttls *protocol)
 /* The server's first packet: 3 bytes of length, number 0, protocol 10, its version as text. */
 static enum pf_begins mysql(struct pf_cur c)
 {
-    enum { MORE_THAN_A_GREETING = 4, PROTOCOL = 10 };
-    uint8_t b[6];
-    if (!pf_cur_copy(&c, b, sizeof b)) {
-        return c.left > 2 && (c.ptr[1] >= MORE_THAN_A_GREETING || c.ptr[2] != 0) ? PF_BEGINS_NO
-               : c.left > 2                                                      ? PF_BEGINS_MORE
-                                                                                 : PF_BEGINS_NO;
+    static const uint8_t low[] = {0, 0, 0, 0, 10, '0'};
+    static const uint8_t high[] = {0xff, 3, 0, 0, 10, '9'};
+    for (size_t i = 0; i < sizeof low; i++) {
+        uint8_t b;
+        if (!pf_cur_u8(&c, &b)) {
+            return PF_BEGINS_MORE;
+        }
+        if (b < low[i] || b > high[i]) {
+            return PF_BEGINS_NO;
+        }
     }
-    bool greets = b[1] < MORE_THAN_A_GREETING && b[2] == 0 && b[3] == 0 && b[4] == PROTOCOL &&
-                  b[5] >= '0' && b[5] <= '9';
-    return greets ? PF_BEGINS_YES : PF_BEGINS_NO;
+    return PF_BEGINS_YES;
 }
 
 /* RFC 1928 section 3: the methods that are offered, and no more. */
@@ -139,13 +141,20 @@ static enum pf_begins socks4(struct pf_cur c)
 /* TPKT (RFC 1006) with an X.224 connection request or confirm that fills it. */
 static enum pf_begins rdp(struct pf_cur c)
 {
-    enum { TPKT = 4 };
-    uint8_t b[6];
-    if (!pf_cur_copy(&c, b, sizeof b)) {
-        return c.left > 1 && c.ptr[0] == 3 && c.ptr[1] == 0 ? PF_BEGINS_MORE : PF_BEGINS_NO;
+    enum { TPKT = 4, REQUEST = 0xe0, CONFIRM = 0xd0 };
+    uint8_t head[3];
+    uint8_t len;
+    uint8_t inner;
+    uint8_t type;
+    if (c.left == 0 || c.ptr[0] != 3) {
+        return PF_BEGINS_NO;
     }
-    bool is = b[0] == 3 && b[1] == 0 && b[2] == 0 && b[4] + TPKT + 1 == b[3] &&
-              (b[5] == 0xe0 || b[5] == 0xd0);
+    if (!pf_cur_copy(&c, head, sizeof head) || !pf_cur_u8(&c, &len) || !pf_cur_u8(&c, &inner) ||
+        !pf_cur_u8(&c, &type)) {
+        return PF_BEGINS_MORE;
+    }
+    bool is = head[1] == 0 && head[2] == 0 && inner + TPKT + 1 == len &&
+              (type == REQUEST || type == CONFIRM);
     return is ? PF_BEGINS_YES : PF_BEGINS_NO;
 }
 
@@ -224,21 +233,14 @@ static bool contains(struct pf_span s, const char *upper)
     return false;
 }
 
-static bool carries_others(enum pf_starttls p)
-{
-    return p == PF_STARTTLS_NONE || p == PF_STARTTLS_PROXY;
-}
-
 enum pf_starttls pf_starttls_protocol(struct pf_span client, struct pf_span server)
 {
     enum pf_starttls by_client;
     enum pf_starttls by_server;
     (void)pf_starttls_begins(client, &by_client);
     (void)pf_starttls_begins(server, &by_server);
-    enum pf_starttls p = by_client;
-    if (by_server != PF_STARTTLS_NONE && carries_others(by_client)) {
-        p = by_server; /* what comes through the proxy says more than the proxy */
-    }
+    /* a greeting says more than the client's words, and than a proxy's header in front of them */
+    enum pf_starttls p = by_server != PF_STARTTLS_NONE ? by_server : by_client;
     bool ftp = contains(client, "AUTH TLS") || contains(client, "AUTH SSL");
     return p == PF_STARTTLS_SMTP && ftp ? PF_STARTTLS_FTP : p;
 }

@@ -64,7 +64,7 @@ static void collect_dropped(struct pf_summary_store *s, const struct pf_reader *
         }
     }
     if (reader->udp > 0) {
-        add_dropped(s, "udp", "UDP", reader->udp);
+        add_dropped(s, "udp", "UDP that does not look like DTLS or QUIC", reader->udp);
     }
     s->manifest.dropped = s->manifest_dropped;
     s->manifest.dropped_count = s->summary.dropped.count;

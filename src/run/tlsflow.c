@@ -3,6 +3,7 @@
 
 #include "run/answers.h"
 #include "run/decide.h"
+#include "run/dgramflow.h"
 #include "run/elsewhere.h"
 #include "run/starttls.h"
 #include "tls/hsmsg.h"
@@ -51,6 +52,7 @@ enum pf_status pf_tls_flow_new(struct pf_tls_flow_env *env, const struct pf_flow
         pf_buf_init(&t->gaps[s], PF_GAPS_MAX * sizeof(struct pf_flow_gap), &env->budget);
     }
     t->key = flow->key;
+    t->is = flow->key.proto == PF_KEY_UDP ? PF_FLOW_DGRAM : PF_FLOW_UNDECIDED;
     t->first_packet = flow->first_packet;
     t->packets = flow->packets - 1; /* the packet that made it is counted with the others */
     t->first_ts_ns = flow->first_ts_ns;
@@ -66,6 +68,7 @@ void pf_tls_flow_free(struct pf_tls_flow_env *env, struct pf_tls_flow *t)
     }
     pf_conn_free(t->conn);
     pf_clear_free(env, t);
+    pf_dgram_flow_free(env, t);
     for (int s = 0; s < 2; s++) {
         pf_reasm_fini(&t->reasm[s]);
         pf_buf_fini(&t->gaps[s]);
@@ -294,8 +297,9 @@ static enum pf_status begin(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
     if (st == PF_OK && t->seek) {
         st = pf_clear_begin_side(env, t, 1 - t->client, t->seek_from);
     }
+    int first = t->client; /* which may turn out to be the other one meanwhile */
     for (int i = 0; i < 2 && st == PF_OK; i++) {
-        st = pump(env, t, i == 0 ? t->client : 1 - t->client, at);
+        st = pump(env, t, i == 0 ? first : 1 - first, at);
     }
     return st;
 }
@@ -337,7 +341,8 @@ static enum pf_status undecided_packet(struct pf_tls_flow_env *env, struct pf_tl
             return PF_ERR_INTERNAL; /* nothing comes out before the anchor */
         }
         pf_decide(t, flow, &p, false);
-        return is_decided(t) ? begin(env, t, flow, pkt->number) : PF_OK;
+        enum pf_status st = is_decided(t) ? begin(env, t, flow, pkt->number) : PF_OK;
+        return st == PF_OK && t->clear != NULL ? pf_clear_packet(env, t, pkt) : st;
     }
     if (t->is == PF_FLOW_OTHER) {
         return PF_OK;
@@ -353,6 +358,9 @@ static enum pf_status undecided_packet(struct pf_tls_flow_env *env, struct pf_tl
 static enum pf_status take_packet(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
                                   const struct pf_flow *flow, const struct pf_pkt *pkt)
 {
+    if (t->is == PF_FLOW_DGRAM) {
+        return pf_dgram_flow_packet(env, t, pkt);
+    }
     if (t->is == PF_FLOW_UNDECIDED) {
         return undecided_packet(env, t, flow, pkt);
     }
@@ -466,6 +474,8 @@ static enum pf_status report(struct pf_tls_flow_env *env, struct pf_tls_flow *t)
     };
     if (t->conn != NULL) {
         pf_conn_report(t->conn, &r);
+    } else if (t->dgram != NULL) {
+        pf_dgram_flow_report(t, &r);
     }
     if (t->ssl2) {
         r.status = PF_FLOW_LOCKED;
@@ -504,6 +514,9 @@ enum pf_status pf_tls_flow_end(struct pf_tls_flow_env *env, struct pf_tls_flow *
                                const struct pf_flow *flow)
 {
     enum pf_status st = PF_OK;
+    if (t->is == PF_FLOW_DGRAM) {
+        return report(env, t);
+    }
     if (t->is == PF_FLOW_UNDECIDED) {
         pf_decide(t, flow, NULL, true);
         st = is_decided(t) ? begin(env, t, flow, PF_POSITION_END) : PF_OK;

@@ -64,7 +64,8 @@ enum pf_tls_flow_is {
     PF_FLOW_UNDECIDED,
     PF_FLOW_CLEAR, /* begins with what often turns to TLS: see run/clear.h */
     PF_FLOW_TLS,
-    PF_FLOW_OTHER /* not TLS: the caller frees it */
+    PF_FLOW_DGRAM, /* UDP: see run/dgramflow.h */
+    PF_FLOW_OTHER  /* not TLS: the caller frees it */
 };
 
 struct pf_job;
@@ -99,6 +100,7 @@ struct pf_tls_flow {
     uint8_t starttls; /* enum pf_starttls: what TLS began behind */
     uint32_t seek_from;
     uint64_t at;                 /* the packet that the run has come to with this flow */
+    struct pf_dgram_flow *dgram; /* of PF_FLOW_DGRAM */
     struct pf_clear *clear;      /* while TLS has not begun on both sides */
     uint32_t clear_bytes[2];     /* that were written, by direction */
     struct pf_buf gaps[2];       /* struct pf_flow_gap[], by direction */

@@ -3,6 +3,7 @@
 
 #include "flow/table.h"
 #include "flow/track.h"
+#include "run/dgramflow.h"
 #include "run/elsewhere.h"
 #include "run/tlsflow.h"
 
@@ -362,10 +363,14 @@ static enum pf_status maybe_begin(struct pf_worker *w, struct pf_flow *flow,
     if (pkt->len == 0 || flow->tag == TAG_DONE) {
         return PF_OK;
     }
-    if (flow->tag == TAG_OTHER && !pf_tls_flow_begins(flow, pkt)) {
+    bool udp = pkt->key.proto == PF_KEY_UDP;
+    if (udp && !pf_dgram_flow_begins(pkt)) {
         return PF_OK;
     }
-    if (flow->tag == TAG_NEW && pf_tls_flow_is_other(flow, pkt)) {
+    if (flow->tag == TAG_OTHER && !udp && !pf_tls_flow_begins(flow, pkt)) {
+        return PF_OK;
+    }
+    if (flow->tag == TAG_NEW && !udp && pf_tls_flow_is_other(flow, pkt)) {
         flow->tag = TAG_OTHER;
         return PF_OK;
     }

@@ -68,9 +68,9 @@ struct pf_half {
     struct pf_buf run;     /* struct pf_run_record[]; the first begins at pf_stream_at */
     struct pf_buf message; /* handshake bytes that are not yet taken */
     uint64_t message_packet;
-    uint64_t message_left; /* of a message that is too long to be any: passed over */
-    struct pf_buf late;   /* struct pf_late[]: see pf_half_ready */
-    uint64_t late_packet; /* of the last one that was passed */
+    uint64_t message_left;  /* of a message that is too long to be any: passed over */
+    struct pf_buf late;     /* struct pf_late[]: see pf_half_ready */
+    uint64_t late_packet;   /* of the last one that was passed */
     uint64_t record_packet; /* of the handshake record, alert or ChangeCipherSpec at hand */
     int64_t record_ts_ns;
     enum pf_stage stage;
@@ -86,6 +86,7 @@ struct pf_half {
     bool search_limit;  /* a search behind a gap hit its budget: what follows was given up */
     bool window_lost;   /* DEFLATE: what follows a gap cannot be inflated */
     bool updated;       /* TLS 1.3: the last record was a KeyUpdate; the next is under other keys */
+    bool tls_inside;    /* another TLS connection runs inside */
     bool padded;        /* TLS 1.3: records were padded, their lengths tell only a bound */
     bool opened_any;
     bool early_locked; /* TLS 1.3: early data was passed over for want of its secret */
@@ -131,10 +132,10 @@ struct pf_conn {
     uint64_t replayed;    /* the packet whose copies were put in place the last time */
     struct pf_server server;
     struct pf_half half[2];
-    struct pf_handshake hs[2]; /* handshake n is hs[n & 1] */
-    uint32_t hs_count;         /* handshakes begun */
+    struct pf_handshake hs[2];  /* handshake n is hs[n & 1] */
+    uint32_t hs_count;          /* handshakes begun */
     struct pf_handshake *first; /* the first one, once another has its place; or NULL */
-    bool finishing;            /* no more bytes will come */
+    bool finishing;             /* no more bytes will come */
     bool final; /* and all that did come was read: what waits for a fact stops waiting */
     bool flush;
     bool waiting;    /* a session was asked for and is not there yet */
@@ -146,8 +147,8 @@ struct pf_conn {
     uint8_t alert_from;
     uint8_t alert_level;
     uint8_t alert_code;
-    bool alert_seen;       /* fatal, before both sides had finished */
-    struct pf_buf secrets; /* key log lines of what was proved, if they are kept */
+    bool alert_seen;        /* fatal, before both sides had finished */
+    struct pf_buf secrets;  /* key log lines of what was proved, if they are kept */
     struct pf_watch *watch; /* NULL: nobody reads the handshake */
     struct pf_cert cert;
     char detail[PF_DETAIL_MAX];
@@ -168,6 +169,7 @@ static inline bool pf_half_candidate_is_open(struct pf_conn *c, const struct pf_
 /* What a run's records said of those that follow. */
 static inline void pf_half_saw_inside(struct pf_half *h, const struct pf_run_result *result)
 {
+    h->tls_inside |= result->tls_inside;
     h->padded |= result->padded;
     h->updated = result->consumed > 0 ? result->key_update : h->updated;
 }

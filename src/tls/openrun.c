@@ -2,6 +2,7 @@
 #include "tls/openrun.h"
 
 #include "base/cursor.h"
+#include "tls/hsmsg.h"
 #include "tls/wire.h"
 
 #include <string.h>
@@ -39,6 +40,15 @@ static bool look_inside(const struct pf_keys *keys, const struct pf_run_record *
     return result->key_update;
 }
 
+static bool begins_tls(struct pf_span plain)
+{
+    if (plain.len == 0 || plain.ptr[0] != PF_CT_HANDSHAKE) {
+        return false;
+    }
+    enum pf_looks looks = pf_hs_looks_like(plain);
+    return looks == PF_LOOKS_CLIENT_HELLO || looks == PF_LOOKS_SERVER_HELLO;
+}
+
 void pf_run_open(struct pf_crypt *crypt, const struct pf_record_run *run, uint8_t *out,
                  size_t out_cap, struct pf_opened *opened, struct pf_run_result *result)
 {
@@ -73,6 +83,7 @@ void pf_run_open(struct pf_crypt *crypt, const struct pf_record_run *run, uint8_
             continue; /* TLS 1.3 post-handshake messages and alerts */
         }
         settle(at, &plain);
+        result->tls_inside |= begins_tls((struct pf_span){at, plain.data.len});
         opened[result->opened_count++] = (struct pf_opened){.packet = r->packet,
                                                             .ts_ns = r->ts_ns,
                                                             .seq = seq,

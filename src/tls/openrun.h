@@ -54,6 +54,7 @@ struct pf_run_result {
     size_t opened_count; /* entries filled */
     size_t plain_len;    /* bytes in out */
     bool key_update;     /* TLS 1.3: the last record opened says that other keys follow */
+    bool tls_inside;     /* a record's plaintext begins with a TLS hello: a tunnel */
     bool padded;         /* TLS 1.3: a record was longer than its content needs */
 };
 

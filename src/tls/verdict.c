@@ -245,6 +245,18 @@ static struct pf_span text_or_null(const char *s, uint8_t len)
     return (struct pf_span){.ptr = len > 0 ? (const uint8_t *)s : NULL, .len = len};
 }
 
+/* A tunnel through an HTTPS proxy, or through stunnel: the analyst will want to know. */
+static void name_tunnel(struct pf_conn *c, struct pf_conn_report *out)
+{
+    if (!c->half[PF_C2S].tls_inside && !c->half[PF_S2C].tls_inside) {
+        return;
+    }
+    size_t len = strlen(c->detail);
+    snprintf(c->detail + len, sizeof c->detail - len, "%sanother TLS connection runs inside",
+             len > 0 ? "; " : "");
+    out->detail = c->detail;
+}
+
 void pf_conn_report(struct pf_conn *c, struct pf_conn_report *out)
 {
     struct pf_handshake *hs = c->first != NULL ? c->first : &c->hs[0];
@@ -276,6 +288,7 @@ void pf_conn_report(struct pf_conn *c, struct pf_conn_report *out)
     out->origin_packet = hs->search.origin_packet;
     out->watch = c->watch;
     judge(c, hs, out);
+    name_tunnel(c, out);
     if (out->status != PF_FLOW_LOCKED) {
         out->opened_by = (enum pf_opened_by)hs->search.opened_by;
         out->key_spki = is_set(hs->search.key_spki, PF_SPKI_LEN) ? hs->search.key_spki : NULL;
@@ -286,7 +299,7 @@ void pf_conn_report(struct pf_conn *c, struct pf_conn_report *out)
         if (out->status == PF_FLOW_LOCKED) {
             continue; /* nothing tells which copy is true */
         }
-        out->dir[d].conflicts = pf_copies_conflicts(&c->half[d], &out->dir[d].conflict,
-                                                    &out->dir[d].conflict_count);
+        out->dir[d].conflicts =
+            pf_copies_conflicts(&c->half[d], &out->dir[d].conflict, &out->dir[d].conflict_count);
     }
 }
