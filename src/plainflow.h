@@ -44,6 +44,8 @@ struct pf_options {
     const char *inject; /* PF_RUN_SECRETS: a pcapng of the captures, which must be files, with the
                            secrets inside; or NULL. capture/ngwrite.h says what is kept of them */
     const char *filter; /* pcap filter expression */
+    unsigned shard;     /* only flows of this shard, 1 to shards */
+    unsigned shards;    /* 0: all flows */
     unsigned jobs;      /* worker threads; 0: the processors this process may use */
     uint64_t memory;    /* bytes for all buffers; 0: 1 GiB */
     enum pf_compress compress;

@@ -40,7 +40,15 @@ if(TARGET plainflow)
     pf_script(pipeline determinism_${part} 600
       ${CMAKE_CURRENT_SOURCE_DIR}/pipeline/determinism ${part})
   endforeach()
+  pf_script(pipeline shards 120 ${CMAKE_CURRENT_SOURCE_DIR}/pipeline/shards)
   pf_script(gaps each_packet 120 ${CMAKE_CURRENT_SOURCE_DIR}/gaps/each_packet)
+  if(NOT PF_SANITIZE)
+    add_library(failalloc SHARED nomem/failalloc.c)
+    target_link_libraries(failalloc PRIVATE pf_flags)
+    pf_script(nomem allocations 300 ${CMAKE_CURRENT_SOURCE_DIR}/nomem/allocations)
+    set_property(TEST nomem.allocations APPEND PROPERTY
+      ENVIRONMENT PF_FAILALLOC=$<TARGET_FILE:failalloc>)
+  endif()
   pf_script(corpus third_party 900 ${CMAKE_CURRENT_SOURCE_DIR}/corpus/run)
 endif()
 

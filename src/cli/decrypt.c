@@ -15,6 +15,7 @@ static const char help[] =
     "  -o, --output DIR              the result; created, and refused if it is not empty\n"
     "      --force                   replace an earlier result\n"
     "  -f, --filter EXPR             only packets that match a pcap filter\n"
+    "      --shard I/N               only the flows of shard I of N\n"
     "  -j, --jobs N                  worker threads (default: the processors there are)\n"
     "      --two-pass                read the captures twice, so that a session that begins "
     "behind\n"

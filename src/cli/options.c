@@ -92,7 +92,8 @@ enum {
     OPT_STRICT,
     OPT_JSON,
     OPT_INJECT,
-    OPT_TWO_PASS
+    OPT_TWO_PASS,
+    OPT_SHARD
 };
 
 static const char shorts[] = ":k:l:o:f:j:qvh";
@@ -114,6 +115,7 @@ static const struct option longs[] = {
     {"json", no_argument, NULL, OPT_JSON},
     {"inject", required_argument, NULL, OPT_INJECT},
     {"two-pass", no_argument, NULL, OPT_TWO_PASS},
+    {"shard", required_argument, NULL, OPT_SHARD},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
@@ -129,6 +131,7 @@ static bool serves(enum pf_run_mode mode, int c)
         return mode == PF_RUN_SECRETS;
     case OPT_COMPRESS:
     case OPT_LEVEL:
+    case OPT_SHARD:
     case OPT_SHA256:
     case OPT_STRICT:
         return mode == PF_RUN_DECRYPT;
@@ -155,6 +158,28 @@ static bool set_compress(struct pf_options *o, const char *command, const char *
     } else {
         return bad_value(command, "--compress", value, "lz4 or none");
     }
+    return true;
+}
+
+/* "I/N": shard I of N. */
+static bool set_shard(struct pf_options *o, const char *command, const char *value)
+{
+    char index[16];
+    uint64_t i;
+    uint64_t n;
+    size_t len = strcspn(value, "/");
+    bool good = len > 0 && len < sizeof index && value[len] == '/';
+    if (good) {
+        memcpy(index, value, len);
+        index[len] = '\0';
+        good = pf_option_number(index, 1, 65535, &i) &&
+               pf_option_number(value + len + 1, 1, 65535, &n) && i <= n;
+    }
+    if (!good) {
+        return bad_value(command, "--shard", value, "I/N, such as 2/4");
+    }
+    o->shard = (unsigned)i;
+    o->shards = (unsigned)n;
     return true;
 }
 
@@ -231,6 +256,8 @@ static bool set_option(struct pf_cli_options *o, int c, const char *command, con
     case OPT_TWO_PASS:
         o->run.two_pass = true;
         return true;
+    case OPT_SHARD:
+        return set_shard(&o->run, command, value);
     case 'q':
         o->run.verbosity--;
         return true;

@@ -61,6 +61,13 @@ static bool is_wanted(const struct pf_pkt *pkt)
     return pkt->key.proto == PF_KEY_TCP || pf_dgram_may_be((struct pf_span){pkt->data, pkt->len});
 }
 
+/* A flow's shard is the same on every machine: the hash that chooses it has no seed. */
+static bool is_in_shard(const struct pf_reader *r, const struct pf_pkt *pkt)
+{
+    static const uint8_t no_seed[PF_KEY_SEED_LEN];
+    return r->shards == 0 || (pf_key_hash(&pkt->key, no_seed) >> 32) % r->shards == r->shard - 1;
+}
+
 static void on_frame(struct hand_out *h, struct pf_decoder *decoder, const struct pf_item *item)
 {
     struct pf_pkt pkt;
@@ -69,7 +76,9 @@ static void on_frame(struct hand_out *h, struct pf_decoder *decoder, const struc
     h->r->capture_bytes += item->caplen;
     enum pf_drop drop = pf_decoder_packet(decoder, item->linktype, item->data, item->caplen,
                                           item->len, item->ts_ns, &pkt);
-    if (drop == PF_DROP_NONE && is_wanted(&pkt)) {
+    if (drop == PF_DROP_NONE && !is_in_shard(h->r, &pkt)) {
+        h->r->other_shards++;
+    } else if (drop == PF_DROP_NONE && is_wanted(&pkt)) {
         pkt.number = item->number;
         pkt.ts_ns = item->ts_ns;
         pkt.clock_ns = h->clock_ns;

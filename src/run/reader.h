@@ -21,8 +21,11 @@ struct pf_reader {
     struct pf_lane **lanes; /* one per worker */
     struct pf_board *board;
     size_t fragment_bytes;
+    unsigned shard;  /* only flows of this one, 1 to shards */
+    unsigned shards; /* 0: all flows */
     /* results, after pf_reader_run */
     struct pf_decoder_counts counts;
+    uint64_t other_shards; /* packets of flows that are not of this shard */
     uint64_t udp; /* packets that are UDP and neither DTLS nor QUIC, as far as they show it */
     uint64_t capture_bytes; /* captured bytes of all packets */
 };

@@ -360,6 +360,7 @@ static enum pf_status make_first(struct pf_run *r, const struct pf_options *o, s
 {
     struct pf_options first = *o;
     first.two_pass = false;
+    first.shards = 0; /* sessions of all shards serve each */
     first.mode = PF_RUN_SECRETS; /* no store */
     first.output = NULL;
     first.inject = NULL;
@@ -462,6 +463,8 @@ enum pf_status pf_run_start(struct pf_run *r, struct pf_error *err)
     r->started_mono_ns = now_ns(CLOCK_MONOTONIC);
     r->reader.lanes = r->lanes;
     r->reader.board = &r->board;
+    r->reader.shard = r->options.shard;
+    r->reader.shards = r->options.shards;
     r->reader.fragment_bytes = pf_config_fragments_share(&r->config);
     enum pf_status st = r->store != NULL ? pf_store_start(r->store, &store, err) : PF_OK;
     st = st == PF_OK ? make_crew(r, err) : st;

@@ -63,6 +63,9 @@ static void collect_dropped(struct pf_summary_store *s, const struct pf_reader *
                         reader->counts.by_drop[d]);
         }
     }
+    if (reader->other_shards > 0) {
+        add_dropped(s, "other_shard", "of other shards", reader->other_shards);
+    }
     if (reader->udp > 0) {
         add_dropped(s, "udp", "UDP that does not look like DTLS or QUIC", reader->udp);
     }
@@ -109,6 +112,8 @@ enum pf_status pf_summary_collect(struct pf_summary_store *s, const struct pf_op
     struct pf_manifest *m = &s->manifest;
     m->filter = o->filter;
     m->jobs = config->jobs;
+    m->shard = o->shard;
+    m->shards = o->shards;
     m->memory = config->memory;
     m->level = o->level;
     m->sha256 = o->sha256;

@@ -34,8 +34,8 @@ struct pf_summary_store {
     struct pf_input *inputs;
     struct pf_manifest_input *manifest_inputs;
     struct pf_manifest_key *keys;
-    struct pf_count dropped[PF_DROP_COUNT + 1];
-    struct pf_manifest_count manifest_dropped[PF_DROP_COUNT + 1];
+    struct pf_count dropped[PF_DROP_COUNT + 2];
+    struct pf_manifest_count manifest_dropped[PF_DROP_COUNT + 2];
     struct pf_count by_status[PF_FLOW_STATUS_COUNT];
     struct pf_count by_reason[PF_REASON_COUNT];
     struct pf_count limits[PF_LIMIT_KINDS];

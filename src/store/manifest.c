@@ -54,6 +54,10 @@ static json_t *make_options(bool *ok, const struct pf_manifest *m,
     json_t *o = json_object();
     set(ok, o, "filter", string(m->filter));
     set(ok, o, "jobs", number(m->jobs));
+    if (m->shards > 0) {
+        set(ok, o, "shard", number(m->shard));
+        set(ok, o, "shards", number(m->shards));
+    }
     set(ok, o, "memory", number(m->memory));
     set(ok, o, "compress", string(end->codec == PF_CODEC_LZ4 ? "lz4" : "none"));
     set(ok, o, "level", json_integer(m->level));

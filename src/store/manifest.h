@@ -41,6 +41,8 @@ struct pf_manifest {
     /* options, as given or as they were by default */
     const char *filter; /* NULL: none */
     unsigned jobs;
+    unsigned shard; /* of shards; shards 0: not sharded */
+    unsigned shards;
     uint64_t memory;
     int level;
     bool sha256; /* also: captures are read again and hashed */
