@@ -49,6 +49,9 @@ if(TARGET plainflow)
     set_property(TEST nomem.allocations APPEND PROPERTY
       ENVIRONMENT PF_FAILALLOC=$<TARGET_FILE:failalloc>)
   endif()
+  foreach(part events chunks)
+    pf_script(overlap ${part} 300 ${CMAKE_CURRENT_SOURCE_DIR}/overlap/overlap ${part})
+  endforeach()
   pf_script(corpus third_party 900 ${CMAKE_CURRENT_SOURCE_DIR}/corpus/run)
 endif()
 

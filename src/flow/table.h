@@ -44,7 +44,8 @@ enum {
     PF_SIDE_FIN = 0x08,
     PF_SIDE_RST = 0x10,
     PF_SIDE_CANDIDATE = 0x20,
-    PF_SIDE_BEFORE = 0x40
+    PF_SIDE_BEFORE = 0x40,
+    PF_SIDE_FIN_ACKED = 0x80 /* the other end has acknowledged the FIN */
 };
 
 struct pf_flow {

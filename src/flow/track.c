@@ -48,6 +48,11 @@ static bool is_closed(const struct pf_flow *f)
            (has(&f->side[0], PF_SIDE_FIN) && has(&f->side[1], PF_SIDE_FIN));
 }
 
+bool pf_track_is_ended(const struct pf_flow *f)
+{
+    return has(&f->side[0], PF_SIDE_FIN_ACKED) && has(&f->side[1], PF_SIDE_FIN_ACKED);
+}
+
 static bool is_blank(const struct pf_flow *f)
 {
     return ((f->side[0].seen | f->side[1].seen) & (PF_SIDE_SYN | PF_SIDE_DATA)) == 0;
@@ -89,15 +94,16 @@ static void note_data(struct pf_flow *f, const struct pf_pkt *p)
     }
     uint32_t end = seq + p->len + p->missing;
     if (has_payload(p) && (int32_t)(end - s->next) > 0) {
-        clear(s, PF_SIDE_FIN);
+        clear(s, PF_SIDE_FIN | PF_SIDE_FIN_ACKED);
         clear(&f->side[0], PF_SIDE_RST);
         clear(&f->side[1], PF_SIDE_RST);
     }
     if (fin && (int32_t)(end - s->next) >= 0) {
         set(s, PF_SIDE_FIN);
     }
-    if ((int32_t)(end - s->next) > 0) {
-        s->next = end;
+    bool behind_fin = has(s, PF_SIDE_FIN) && !has_payload(p) && end == s->next + 1;
+    if ((int32_t)(end - s->next) > 0 && !behind_fin) {
+        s->next = end; /* the FIN has a number, which is no byte */
     }
 }
 
@@ -112,6 +118,9 @@ static void note(struct pf_flow *f, const struct pf_pkt *p)
         return;
     }
     note_data(f, p);
+    if ((p->flags & PF_TCP_ACK) != 0 && has(o, PF_SIDE_FIN) && p->ack == o->next + 1) {
+        set(o, PF_SIDE_FIN_ACKED);
+    }
     /* in the window: a late packet of the connection before acknowledges what is not ours */
     if ((p->flags & PF_TCP_ACK) != 0 && !has(o, PF_SIDE_NEXT) && in_window(s, first_seq(p), NEAR)) {
         o->next = p->ack;
@@ -155,6 +164,12 @@ static bool acked_candidate_agrees(const struct pf_flow_side *o, const struct pf
            p->ack - (o->other + 1) < NEAR;
 }
 
+/* Data where a candidate of its side would have it. */
+static bool is_of_candidate(const struct pf_flow_side *s, const struct pf_pkt *p)
+{
+    return has_payload(p) && own_candidate_agrees(s, p) && !in_window(s, p->seq, NEAR);
+}
+
 /* Rule 4. */
 static bool commits_candidate(const struct pf_flow *f, const struct pf_pkt *p)
 {
@@ -164,7 +179,8 @@ static bool commits_candidate(const struct pf_flow *f, const struct pf_pkt *p)
     if (acked_candidate_agrees(o, p) && (syn || !in_window(o, p->ack, NEAR))) {
         return true;
     }
-    return !syn && has_payload(p) && own_candidate_agrees(s, p) && !in_window(s, p->seq, NEAR);
+    bool one_sided = !has(o, PF_SIDE_DATA);
+    return one_sided && !syn && is_of_candidate(s, p);
 }
 
 static void begin_from_candidate(struct pf_flow *f, const struct pf_pkt *p)
@@ -232,7 +248,7 @@ static enum pf_track judge(struct pf_flow *f, const struct pf_pkt *p)
     if ((p->flags & PF_TCP_SYN) != 0) {
         return on_syn(f, p);
     }
-    if (is_from_before(s, p)) {
+    if (is_from_before(s, p) || is_of_candidate(s, p)) {
         return PF_TRACK_IGNORE;
     }
     if (is_closed(f) && has_payload(p) && has(s, PF_SIDE_NEXT) && !in_window(s, p->seq, FAR)) {

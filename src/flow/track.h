@@ -21,9 +21,11 @@
  *  3. Another SYN: at a closed connection, or where nothing but packets without data were seen,
  *     NEW_INCARNATION. Otherwise it may be forged, or left over: its ISN becomes the side's
  *     candidate, IGNORE.
- *  4. A packet that agrees with a candidate (its side's data begins there, or the other side
- *     acknowledges it) and cannot belong to the present window commits it: NEW_INCARNATION with the
- *     candidate's ISN. A SYN+ACK that acknowledges it is enough whatever the window is.
+ *  4. A packet that agrees with a candidate (the other side acknowledges it; or its side's data
+ *     begins there, and the other side never sent any: who forges a SYN can forge data) and cannot
+ *     belong to the present window commits it: NEW_INCARNATION with the candidate's ISN. A SYN+ACK
+ *     that acknowledges it is enough whatever the window is. Data that agrees and is not enough is
+ *     the candidate's: IGNORE.
  *  5. A packet from just below where the incarnation before had ended, outside of the window:
  *     late or duplicated, IGNORE.
  *  6. Data far outside of a closed connection's window: its SYN was lost, NEW_INCARNATION.
@@ -51,6 +53,10 @@ enum pf_track {
 
 /* pkt is TCP and of this flow; flow is as pf_table_get returned it. */
 PF_MUST_USE enum pf_track pf_track(struct pf_flow *flow, const struct pf_pkt *pkt, int64_t idle_ns);
+
+/* Each end has acknowledged the other's FIN: a FIN alone may be forged, or meant for the reader of
+ * a capture. */
+bool pf_track_is_ended(const struct pf_flow *flow);
 
 /* No packet for longer than idle_ns at clock_ns. */
 bool pf_track_expired(const struct pf_flow *flow, int64_t clock_ns, int64_t idle_ns);

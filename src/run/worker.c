@@ -405,7 +405,8 @@ static enum pf_status feed_stream(struct pf_worker *w, struct pf_flow *flow,
         flow->tag = TAG_OTHER;
         return PF_OK;
     }
-    return pf_tls_flow_is_complete(t) ? end_stream(w, flow) : PF_OK;
+    bool ended = pf_tls_flow_is_complete(t) && pf_track_is_ended(flow);
+    return ended ? end_stream(w, flow) : PF_OK;
 }
 
 static enum pf_status on_packet(struct pf_worker *w, const struct pf_pkt *pkt)

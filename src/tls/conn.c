@@ -300,7 +300,7 @@ enum pf_status pf_conn_next(struct pf_conn *c, struct pf_work *work)
         st = advance(c, work);
     }
     for (enum pf_status again; st == PF_AGAIN && c->final;) {
-        again = pf_replay(c);
+        again = pf_replay(c, true);
         if (again == PF_ERR_REJECTED) {
             break;
         }

@@ -206,7 +206,7 @@ static enum pf_status keep(struct pf_conn *c, struct pf_copies *copies, struct p
         note_copy(copies, &copy, false);
         return PF_OK;
     }
-    c->copies_seen++;
+    c->copies_seen += copy.replaced ? 0 : 1;
     return st;
 }
 
@@ -314,7 +314,8 @@ static enum pf_status save(struct pf_conn *c, struct pf_half *h, const struct pf
     for (uint64_t pos = over->pos; pos < end && st == PF_OK;) {
         uint64_t upto = pf_stream_packet_end(&h->in, pos);
         upto = upto < end ? upto : end;
-        struct pf_copy old = {.pos = pos, .len = (uint32_t)(upto - pos), .diff = pos};
+        struct pf_copy old = {
+            .pos = pos, .len = (uint32_t)(upto - pos), .diff = pos, .replaced = true};
         pf_stream_packet(&h->in, pos, &old.packet, &old.ts_ns);
         if (!pf_choice_has(choice, old.packet)) {
             st = keep(c, h->copies, old, pf_stream_bytes(&h->in, pos));
@@ -386,14 +387,12 @@ static enum pf_status try_copies(struct pf_conn *c, enum pf_dir dir)
 enum pf_status pf_copies_judge(struct pf_conn *c, enum pf_dir dir, uint64_t end)
 {
     struct pf_half *h = &c->half[dir];
-    enum pf_status st = try_copies(c, dir);
-    st = st == PF_ERR_REJECTED ? pf_replay(c) : st;
-    if (st != PF_ERR_REJECTED) {
-        return st;
-    }
     uint64_t until = end + PF_STREAM_RECENT;
-    if (c->final || pf_stream_end(&h->in) >= until || h->given_up == h->framed + 1) {
-        return PF_ERR_REJECTED;
+    bool over = c->final || pf_stream_end(&h->in) >= until || h->given_up == h->framed + 1;
+    enum pf_status st = try_copies(c, dir);
+    st = st == PF_ERR_REJECTED ? pf_replay(c, over) : st;
+    if (st != PF_ERR_REJECTED || over) {
+        return st;
     }
     h->waits = true;
     h->wait_until = until;
@@ -413,7 +412,7 @@ enum pf_status pf_copies_wait(struct pf_conn *c, enum pf_dir dir)
     }
     h->wait_seen = c->copies_seen;
     enum pf_status st = try_copies(c, dir);
-    st = st == PF_ERR_REJECTED ? pf_replay(c) : st;
+    st = st == PF_ERR_REJECTED ? pf_replay(c, over) : st;
     if (st != PF_ERR_REJECTED) {
         return st;
     }

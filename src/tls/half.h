@@ -251,8 +251,9 @@ PF_MUST_USE enum pf_status pf_tls13_successor(struct pf_conn *c, enum pf_dir dir
                                               const struct pf_record *record);
 
 /* replay.c: nothing came of the connection so far. PF_END: other copies of its first bytes are in
- * place, and it is read again; PF_ERR_REJECTED: there are none, or something was proved already. */
-PF_MUST_USE enum pf_status pf_replay(struct pf_conn *c);
+ * place, and it is read again; PF_ERR_REJECTED: there are none, or something was proved already.
+ * last: also those that were in place before. */
+PF_MUST_USE enum pf_status pf_replay(struct pf_conn *c, bool last);
 
 /* Other bytes are in place of some that were read. False: it is too late to read them again. */
 bool pf_replay_restart(struct pf_conn *c);

@@ -20,7 +20,7 @@ enum pf_status pf_half_install(struct pf_half *h, const struct pf_keys *keys, ui
 
 static enum pf_status lock(struct pf_conn *c, struct pf_handshake *hs)
 {
-    enum pf_status st = pf_replay(c);
+    enum pf_status st = pf_replay(c, true);
     if (st != PF_ERR_REJECTED) {
         return st == PF_END ? PF_OK : st;
     }

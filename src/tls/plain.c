@@ -313,7 +313,7 @@ enum pf_status pf_plain_step(struct pf_conn *c, enum pf_dir dir)
     case PF_FRAME_BAD:
         break;
     }
-    if (c->understood) {
+    if (c->understood || c->replays > 0) {
         enum pf_status st = pf_copies_judge(c, dir, h->framed + PF_RECORD_HEADER_LEN);
         if (st != PF_ERR_REJECTED) {
             return st;

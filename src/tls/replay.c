@@ -25,7 +25,7 @@ static bool is_possible(const struct pf_conn *c)
 }
 
 /* The packet with copies whose turn it is: round and round in their order. 0: there is none. */
-static uint64_t next_packet(const struct pf_conn *c)
+static uint64_t next_packet(const struct pf_conn *c, bool last)
 {
     uint64_t next = 0;
     uint64_t lowest = 0;
@@ -35,6 +35,9 @@ static uint64_t next_packet(const struct pf_conn *c)
         const struct pf_copy *all = copies == NULL ? NULL : pf_copies_list(copies, &n);
         for (size_t i = 0; i < n; i++) {
             uint64_t packet = all[i].packet;
+            if (all[i].replaced && !last) {
+                continue;
+            }
             lowest = lowest == 0 || packet < lowest ? packet : lowest;
             next = packet > c->replayed && (next == 0 || packet < next) ? packet : next;
         }
@@ -101,9 +104,9 @@ bool pf_replay_restart(struct pf_conn *c)
     return possible;
 }
 
-enum pf_status pf_replay(struct pf_conn *c)
+enum pf_status pf_replay(struct pf_conn *c, bool last)
 {
-    uint64_t packet = is_possible(c) ? next_packet(c) : 0;
+    uint64_t packet = is_possible(c) ? next_packet(c, last) : 0;
     if (packet == 0) {
         return PF_ERR_REJECTED;
     }

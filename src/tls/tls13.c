@@ -221,6 +221,21 @@ static enum pf_status find_phase(struct pf_conn *c, enum pf_dir dir, const struc
     return st == PF_OK || any ? st : PF_ERR_NOKEY;
 }
 
+/* None of its secrets is known, or the hello that names them has not been read yet. */
+static enum pf_status no_secret(struct pf_conn *c, enum pf_dir dir)
+{
+    struct pf_half *h = &c->half[dir];
+    if (!pf_handshake_has(pf_half_handshake(c, h), PF_FACT_CLIENT_HELLO) && !c->final) {
+        return PF_BLOCKED;
+    }
+    enum pf_status st = pf_replay(c, true);
+    if (st == PF_ERR_REJECTED) {
+        pf_half_stop_reading(c, h);
+        st = PF_END;
+    }
+    return st;
+}
+
 static enum pf_status open_handshake_record(struct pf_conn *c, enum pf_dir dir,
                                             const struct pf_frame *f)
 {
@@ -233,12 +248,7 @@ static enum pf_status open_handshake_record(struct pf_conn *c, enum pf_dir dir,
     if (!h->chain_live) {
         enum pf_status st = find_phase(c, dir, &record);
         if (st == PF_ERR_NOKEY) {
-            st = pf_replay(c);
-            if (st == PF_ERR_REJECTED) {
-                pf_half_stop_reading(c, h); /* none of its secrets is known */
-                st = PF_END;
-            }
-            return st;
+            return no_secret(c, dir);
         }
         if (st == PF_OK) {
             return PF_END;
@@ -338,7 +348,7 @@ enum pf_status pf_tls13_step(struct pf_conn *c, enum pf_dir dir)
     struct pf_half *h = &c->half[dir];
     struct pf_handshake *hs = pf_half_handshake(c, h);
     if (hs->suite == NULL || !hs->suite->bulk->supported) {
-        enum pf_status st = pf_replay(c);
+        enum pf_status st = pf_replay(c, true);
         if (st != PF_ERR_REJECTED) {
             return st;
         }

@@ -25,7 +25,8 @@ struct pf_copy {
     uint32_t at; /* in bytes */
     uint8_t doubt;
     bool probe;
-    bool tried; /* at trial_pos, with all others that were */
+    bool tried;    /* at trial_pos, with all others that were */
+    bool replaced; /* it was in the stream, and led nowhere */
 };
 
 struct pf_copies {

@@ -264,10 +264,41 @@ static void test_reuse_inside_the_window(void **state)
     assert_int_equal(flow.side[C].isn, 1501 + 65537);
 }
 
-static void test_candidate_confirmed_by_data_of_its_side(void **state)
+/* Who forges a SYN can forge data behind it: that does not end a connection of which both sides are
+ * there. */
+static void test_forged_syn_and_data(void **state)
 {
     (void)state;
     open_connection(1000, 900000);
+    IGNORED(C, PF_TCP_SYN, 500000000, 0, 0);
+    IGNORED(C, DATA, 500000001, 70000001, 300);
+    SAME(C, DATA, 1501, 901001, 100);
+    SAME(S, DATA, 901001, 1601, 100);
+    assert_int_equal(flow.state, PF_FLOW_OPEN);
+}
+
+static void test_fins_count_once_they_are_acknowledged(void **state)
+{
+    (void)state;
+    open_connection(1000, 900000);
+    SAME(C, PF_TCP_FIN | PF_TCP_ACK, 1501, 901001, 0);
+    SAME(S, PF_TCP_FIN | PF_TCP_ACK, 901001, 1501, 0);
+    assert_int_equal(flow.state, PF_FLOW_CLOSED);
+    assert_false(pf_track_is_ended(&flow));
+    SAME(C, PF_TCP_ACK, 1502, 901002, 0);
+    assert_false(pf_track_is_ended(&flow));
+    SAME(S, PF_TCP_ACK, 901002, 1502, 0);
+    assert_true(pf_track_is_ended(&flow));
+    SAME(C, DATA, 1501, 901001, 10); /* it went on: the FIN was not the end */
+    assert_false(pf_track_is_ended(&flow));
+}
+
+static void test_candidate_confirmed_by_data_of_its_side(void **state)
+{
+    (void)state;
+    NEW(C, PF_TCP_SYN, 1000, 0, 0); /* only one side was captured */
+    SAME(C, PF_TCP_ACK, 1001, 900001, 0);
+    SAME(C, DATA, 1001, 900001, 500);
     IGNORED(C, PF_TCP_SYN, 500000000, 0, 0);
     SAME(C, PF_TCP_ACK, 500000001, 1, 0); /* no data: not enough */
     NEW(C, DATA, 500000001, 70000001, 300);
@@ -458,6 +489,8 @@ int main(void)
         T(test_reuse_a_thousand_times),
         T(test_reuse_without_close),
         T(test_reuse_inside_the_window),
+        T(test_forged_syn_and_data),
+        T(test_fins_count_once_they_are_acknowledged),
         T(test_candidate_confirmed_by_data_of_its_side),
         T(test_candidate_confirmed_by_acknowledgement),
         T(test_candidates_of_both_sides),
