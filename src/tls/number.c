@@ -8,7 +8,12 @@
 enum {
     TRIALS_PER_GAP = 1 << 20, /* about a second at the dearest */
     TRIALS_PER_FLOW = 1 << 23,
-    GENERATIONS = 4 /* TLS 1.3 key changes that one gap may hide */
+    /* TLS 1.3 key changes that one gap may hide: some, and one more for so many bytes of it. */
+    GENERATIONS_MIN = 4,
+    GENERATIONS_MAX = 64,
+    GENERATION_BYTES = 16 * 1024,
+    GENERATION_TRIALS = 16, /* what deriving keys costs */
+    LIKELY_REACH = 64
 };
 
 /* What is known of the number of the record at h->framed, under the keys from before the gap. */
@@ -81,19 +86,36 @@ static enum pf_status look_behind_finished(struct pf_conn *c, struct pf_half *h,
     return st;
 }
 
+/* A search for one of the records ahead: the numbers that are likely first, then all. */
+struct plan {
+    const struct pf_frame *frames;
+    size_t tries[2]; /* which of them: the cheapest, then the first */
+    struct pf_seq_search all;
+    uint64_t likely_lo;
+    uint64_t likely_hi;
+    bool full;
+    uint64_t seq; /* that was found, and of which record */
+    size_t index;
+};
+
 /* Record `index` of those ahead, under the present keys. */
-static enum pf_status look_now(struct pf_conn *c, struct pf_half *h, const struct pf_frame *frames,
-                               size_t index, uint64_t *seq)
+static enum pf_status look_now(struct pf_conn *c, struct pf_half *h, struct plan *p)
 {
-    struct pf_seq_search s = bounds(h);
-    if (h->loss.clear && h->chain.stream != NULL) {
-        return look_behind_finished(c, h, &frames[index], seq);
+    enum pf_status st = PF_ERR_REJECTED;
+    for (size_t i = 0; i < 2 && st == PF_ERR_REJECTED && (i == 0 || p->tries[0] != 0); i++) {
+        p->index = p->tries[i];
+        const struct pf_frame *f = &p->frames[p->index];
+        if (h->loss.clear && h->chain.stream != NULL) {
+            return look_behind_finished(c, h, f, &p->seq);
+        }
+        struct pf_seq_search s = p->all;
+        s.lo = (p->full ? s.lo : p->likely_lo) + p->index;
+        s.hi = (p->full ? s.hi : p->likely_hi) + p->index;
+        s.likely += p->index;
+        s.gap_bytes += f->pos - p->frames[0].pos;
+        st = look(c, h, &h->keys, f, &s, &p->seq);
     }
-    s.lo += index;
-    s.hi += index;
-    s.likely += index;
-    s.gap_bytes += frames[index].pos - frames[0].pos;
-    return look(c, h, &h->keys, &frames[index], &s, seq);
+    return st;
 }
 
 /* Keys that may have come into force inside the gap. */
@@ -104,33 +126,48 @@ struct successor {
     unsigned rekeyed;
 };
 
+/* The records ahead, under keys whose numbers begin with 0 inside the gap. */
+static enum pf_status look_fresh(struct pf_conn *c, struct pf_half *h, const struct pf_keys *keys,
+                                 struct plan *p)
+{
+    enum pf_status st = PF_ERR_REJECTED;
+    uint64_t range = (p->full ? p->all.hi : p->likely_hi) - h->seq;
+    for (size_t i = 0; i < 2 && st == PF_ERR_REJECTED && (i == 0 || p->tries[0] != 0); i++) {
+        p->index = p->tries[i];
+        struct pf_seq_search s = {.lo = p->index, .hi = p->index + range, .likely = p->index};
+        st = look(c, h, keys, &p->frames[p->index], &s, &p->seq);
+    }
+    return st;
+}
+
+static unsigned generations(const struct pf_loss *l)
+{
+    uint64_t n = GENERATIONS_MIN + l->area / GENERATION_BYTES;
+    return n < GENERATIONS_MAX ? (unsigned)n : GENERATIONS_MAX;
+}
+
 /* The same under the keys that may follow; on success they are in *next. */
-static enum pf_status look_later(struct pf_conn *c, enum pf_dir dir, const struct pf_frame *frames,
-                                 const size_t tries[2], struct successor *next, uint64_t *seq,
-                                 size_t *index)
+static enum pf_status look_later(struct pf_conn *c, enum pf_dir dir, struct plan *p,
+                                 struct successor *next)
 {
     struct pf_half *h = &c->half[dir];
     const struct pf_secret old_secret = h->secret;
     const enum pf_phase old_phase = h->phase;
-    struct pf_seq_search now = bounds(h);
     enum pf_status st = PF_ERR_REJECTED;
-    for (unsigned g = 1; g <= GENERATIONS && st == PF_ERR_REJECTED; g++) {
+    for (unsigned g = 1; g <= generations(&h->loss) && st == PF_ERR_REJECTED; g++) {
+        h->loss.trials += GENERATION_TRIALS;
+        h->trials += GENERATION_TRIALS;
         if (pf_tls13_next_keys(c, dir, &next->secret, &next->keys, &next->phase) != PF_OK) {
             break;
         }
         next->rekeyed = g;
         h->secret = next->secret;
         h->phase = next->phase;
-        for (size_t i = 0; i < 2 && st == PF_ERR_REJECTED; i++) {
-            *index = tries[i];
-            struct pf_seq_search s = {
-                .lo = *index, .hi = *index + (now.hi - h->seq), .likely = *index};
-            st = i == 0 || tries[1] != tries[0] ? look(c, h, &next->keys, &frames[*index], &s, seq)
-                                                : st;
-        }
+        st = look_fresh(c, h, &next->keys, p);
     }
     h->secret = old_secret;
     h->phase = old_phase;
+    next->rekeyed = st == PF_OK ? next->rekeyed : 0;
     return st;
 }
 
@@ -157,30 +194,35 @@ static size_t cheapest(const struct pf_half *h, const struct pf_frame *frames, s
     return best;
 }
 
+static struct plan make_plan(const struct pf_half *h, const struct pf_frame *frames, size_t n)
+{
+    struct plan p = {.frames = frames, .tries = {cheapest(h, frames, n), 0}, .all = bounds(h)};
+    uint64_t reach = p.all.likely - h->seq + LIKELY_REACH;
+    p.likely_lo = p.all.likely - p.all.lo < reach ? p.all.lo : p.all.likely - reach;
+    p.likely_hi = p.all.hi - p.all.likely < reach ? p.all.hi : p.all.likely + reach;
+    return p;
+}
+
 enum pf_status pf_number_find(struct pf_conn *c, enum pf_dir dir, const struct pf_frame *frames,
                               size_t n)
 {
     struct pf_half *h = &c->half[dir];
-    const size_t tries[2] = {cheapest(h, frames, n), 0};
-    uint64_t seq = 0;
-    size_t index = tries[0];
-    enum pf_status st = look_now(c, h, frames, tries[0], &seq);
-    if (st == PF_ERR_REJECTED && tries[0] != 0) {
-        index = 0;
-        st = look_now(c, h, frames, 0, &seq);
-    }
-    if (st == PF_OK) {
-        pf_loss_settle(h, seq - index, 0, h->phase);
-        h->seq = seq - index;
-        return PF_OK;
-    }
-    if (st != PF_ERR_REJECTED || h->keys.version != PF_VERSION_TLS13) {
-        return st;
-    }
+    struct plan p = make_plan(h, frames, n);
     struct successor next = {.rekeyed = 0};
-    st = look_later(c, dir, frames, tries, &next, &seq, &index);
-    if (st == PF_OK) {
-        st = adopt(h, &next, seq - index);
+    bool split = p.likely_lo > p.all.lo || p.likely_hi < p.all.hi;
+    enum pf_status st = PF_ERR_REJECTED;
+    for (int pass = split ? 0 : 1; pass < 2 && st == PF_ERR_REJECTED; pass++) {
+        p.full = pass == 1;
+        st = look_now(c, h, &p);
+        if (st == PF_ERR_REJECTED && h->keys.version == PF_VERSION_TLS13) {
+            st = look_later(c, dir, &p, &next);
+        }
+    }
+    if (st == PF_OK && next.rekeyed > 0) {
+        st = adopt(h, &next, p.seq - p.index);
+    } else if (st == PF_OK) {
+        pf_loss_settle(h, p.seq - p.index, 0, h->phase);
+        h->seq = p.seq - p.index;
     }
     pf_wipe(&next, sizeof next);
     return st;

@@ -275,10 +275,13 @@ static enum pf_status not_found(struct pf_conn *c, struct pf_half *h, const stru
 static enum pf_status none_ahead(struct pf_half *h, const struct pf_frame *f,
                                  enum pf_frame_result after)
 {
+    bool known;
     switch (after) {
     case PF_FRAME_CUT:
     case PF_FRAME_GAP:
-        pf_resync_begin(h, after == PF_FRAME_CUT && pf_resync_fits(h, f) ? f : NULL);
+        /* A header that was found by looking is not proved yet: its length is not relied on. */
+        known = after == PF_FRAME_CUT && !h->loss.scanned && pf_resync_fits(h, f);
+        pf_resync_begin(h, known ? f : NULL);
         return PF_END;
     case PF_FRAME_MORE:
         return PF_AGAIN;

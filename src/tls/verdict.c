@@ -172,6 +172,19 @@ static enum pf_reason why_locked(struct pf_conn *c, const struct pf_handshake *h
     return no_secret(c, hs);
 }
 
+/* Of a direction that was given up behind a gap. */
+static enum pf_reason why_given_up(struct pf_conn *c)
+{
+    if (c->half[0].search_limit || c->half[1].search_limit) {
+        say(c, "packets are missing from the capture, and the search for where a direction goes on "
+               "behind them was given up at its limit of trials");
+        return PF_REASON_LIMIT_REACHED;
+    }
+    say(c, "packets are missing from the capture, and with them what the compression (DEFLATE) "
+           "refers to: nothing behind the gap can be read");
+    return PF_REASON_BYTES_MISSING;
+}
+
 static enum pf_reason why_partial(struct pf_conn *c)
 {
     const struct pf_half *h = c->half;
@@ -185,6 +198,9 @@ static enum pf_reason why_partial(struct pf_conn *c)
         say(c, c->locked ? "keys were renegotiated, and the new ones are not known"
                          : "early data (0-RTT) needs CLIENT_EARLY_TRAFFIC_SECRET in the key log");
         return PF_REASON_NO_SESSION_SECRET;
+    }
+    if (h[0].search_limit || h[1].search_limit || h[0].window_lost || h[1].window_lost) {
+        return why_given_up(c);
     }
     if (rejected > 0 && rejected >= h[0].gaps + h[1].gaps) {
         say(c, "%llu records did not verify: changed on the way, or not of this connection",

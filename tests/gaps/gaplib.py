@@ -33,6 +33,32 @@ def load(name):
 
 pcap_edit = load("pcap_edit")
 
+SUITES = {
+    "gcm-12": "--suite ECDHE-RSA-AES128-GCM-SHA256",
+    "gcm-12-rsa": "--suite AES256-GCM-SHA384",
+    "ccm-12": "--suite ECDHE-ECDSA-AES128-CCM",
+    "ccm8-12": "--suite ECDHE-ECDSA-AES256-CCM8",
+    "chacha-12": "--suite ECDHE-RSA-CHACHA20-POLY1305",
+    "cbc-10": "--suite AES128-SHA --version tls1.0 --etm off",
+    "cbc-10-etm": "--suite ECDHE-RSA-AES256-SHA --version tls1.0",
+    "cbc-11": "--suite ECDHE-RSA-AES128-SHA --version tls1.1 --etm off",
+    "cbc-11-etm": "--suite AES256-SHA --version tls1.1",
+    "cbc-12": "--suite AES128-SHA --etm off",
+    "cbc-12-etm": "--suite ECDHE-RSA-AES128-SHA",
+    "cbc256-12": "--suite AES128-SHA256 --etm off",
+    "cbc256-12-etm": "--suite DHE-RSA-AES256-SHA256",
+    "cbc384-12": "--suite ECDHE-RSA-AES256-SHA384 --etm off",
+    "camellia-12": "--suite DHE-RSA-CAMELLIA128-SHA256",
+    "aria-12": "--suite ECDHE-ARIA128-GCM-SHA256",
+    "gcm-13": "--suite TLS_AES_128_GCM_SHA256",
+    "gcm256-13": "--suite TLS_AES_256_GCM_SHA384",
+    "chacha-13": "--suite TLS_CHACHA20_POLY1305_SHA256",
+    "ccm-13": "--suite TLS_AES_128_CCM_SHA256",
+    "ccm8-13": "--suite TLS_AES_128_CCM_8_SHA256",
+    "gcm-13-update": "--suite TLS_AES_128_GCM_SHA256 --key-update 5",
+    "chacha-13-update": "--suite TLS_CHACHA20_POLY1305_SHA256 --key-update 5",
+}
+
 # ---- captures
 
 # number: place in the capture; start, end: of its payload in the direction's stream
@@ -105,26 +131,29 @@ def renumbered(frame, tcp_at, old_port, new_port):
     return bytes(out)
 
 
-def write_variants(capture, variants, path, keep_bytes=None):
-    """One flow per variant, which is a set of packet numbers that it lacks. Returns for each the
-    number that a packet has in the new capture (from 1)."""
+def write_variants(capture, variants, path):
+    """One flow per variant. A variant says of some packets how many bytes of payload are left of
+    them; of 0 they are not in the capture at all. Returns for each the number that a packet has in
+    the new capture (from 1)."""
     places = []
     count = 0
     with open(path, "wb") as file:
         file.write(capture.header)
-        for k, missing in enumerate(variants):
-            port = 1024 + k
+        for k, kept in enumerate(variants):
             place = {}
             for p in capture.packets:
-                if p.number in missing:
+                left = kept.get(p.number)
+                if left == 0:
                     continue
                 count += 1
                 place[p.number] = count
-                frame = renumbered(p.frame, p.tcp_at, capture.client_port, port)
-                kept = frame[:keep_bytes] if keep_bytes else frame
+                frame = renumbered(p.frame, p.tcp_at, capture.client_port, 1024 + k)
+                length = len(frame)
+                if left is not None:
+                    frame = frame[:length - (p.end - p.start) + left]
                 # A minute apart, so that no flow runs into another's.
-                file.write(struct.pack("<IIII", p.time[0] + 60 * k, p.time[1], len(kept),
-                                       len(frame)) + kept)
+                file.write(struct.pack("<IIII", p.time[0] + 60 * k, p.time[1], len(frame), length)
+                           + frame)
             places.append(place)
     return places
 
@@ -318,3 +347,14 @@ def forge(work, name, *options):
     path = work / f"{name}.pcap"
     run(FORGE, *options, "-o", path)
     return path
+
+
+def clean_capture(work, name, shape):
+    """-> (the clean capture of a suite, its key log)"""
+    path = forge(work, name, *shape, *SUITES[name].split())
+    keylog = work / f"{name}.keylog"
+    return Clean(path, work / "clean", "-l", keylog, etm="--etm off" not in SUITES[name]), keylog
+
+
+def chosen(suites, patterns):
+    return [name for name in suites if not patterns or name.startswith(tuple(patterns))]

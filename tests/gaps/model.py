@@ -18,39 +18,37 @@ def has_exact_lengths(clean):
     return any(part in clean.flow["cipher"] for part in EXACT)
 
 
-def touched_frames(clean, side, missing):
-    return [any(p in missing for p in f.parts) for f in clean.capture.frames[side]]
+def holes_of(clean, side, kept):
+    """What of the stream was not captured."""
+    holes = []
+    for p in clean.capture.packets:
+        if p.side == side and p.number in kept and p.end > p.start + kept[p.number]:
+            start = p.start + kept[p.number]
+            if holes and holes[-1][1] == start:
+                holes[-1] = (holes[-1][0], p.end)
+            else:
+                holes.append((start, p.end))
+    return holes
 
 
-def hello_is_missing(clean, side, touched):
-    """Without a hello's random there are no keys."""
-    return touched[0]
+def touched_frames(clean, side, holes):
+    touched, k = [], 0
+    for f in clean.capture.frames[side]:
+        while k < len(holes) and holes[k][1] <= f.start:
+            k += 1
+        touched.append(k < len(holes) and holes[k][0] < f.end)
+    return touched
 
 
 def without_iv(clean, side, touched, holes):
-    """Chained CBC: a record whose IV, the last block before it, was not captured."""
+    """Chained CBC: records whose IV, the last block before them (and before the MAC of RFC 7366),
+    was not captured, or not without a hole behind it."""
     frames = clean.capture.frames[side]
+    mac = 20 if clean.etm else 0
     if not is_chained(clean):
         return set()
-    block = 16
-    mac = 0 if not clean.etm else 20
-    lost = set()
-    for k in range(1, len(frames)):
-        end = frames[k - 1].end - mac
-        if not touched[k] and any(a < end and b > end - block for a, b in holes):
-            lost.add(k)
-    return lost
-
-
-def holes_of(clean, side, missing):
-    holes = []
-    for p in clean.capture.packets:
-        if p.side == side and p.number in missing and p.end > p.start:
-            if holes and holes[-1][1] == p.start:
-                holes[-1] = (holes[-1][0], p.end)
-            else:
-                holes.append((p.start, p.end))
-    return holes
+    return {k for k in range(1, len(frames)) if not touched[k] and touched[k - 1] and
+            any(a < frames[k - 1].end and b > frames[k - 1].end - mac - 16 for a, b in holes)}
 
 
 def runs_of(touched, first):
@@ -65,25 +63,27 @@ def runs_of(touched, first):
     return runs
 
 
-def packet_at(clean, side, place, position, forward):
+def packet_at(clean, side, kept, place, position, forward):
     """The captured packet that brings the byte at position, or the next one in that direction."""
-    best = None
+    best = 0
     for p in clean.capture.packets:
-        if p.side != side or p.end == p.start or p.number not in place:
+        end = p.start + kept.get(p.number, p.end - p.start)
+        if p.side != side or end == p.start:
             continue
-        if forward and p.end > position:
+        if forward and end > position:
             return place[p.number]
         if not forward and p.start < position:
             best = place[p.number]
-    return best or 0
+    return best
 
 
-def expect(clean, side, missing, place):
+def expect(clean, side, kept, place):
+    """kept: packets of which only so many bytes of payload were captured."""
     e = Expected()
     frames = clean.capture.frames[side]
-    e.touched = touched_frames(clean, side, missing)
-    e.possible = not hello_is_missing(clean, side, e.touched)
-    holes = holes_of(clean, side, missing)
+    holes = holes_of(clean, side, kept)
+    e.touched = touched_frames(clean, side, holes)
+    e.possible = not e.touched[0]
     for k in without_iv(clean, side, e.touched, holes):
         e.touched[k] = True
     gone = {frames[k].start for k in range(len(frames)) if e.touched[k]}
@@ -93,19 +93,21 @@ def expect(clean, side, missing, place):
     e.plain = b"".join(clean.plain[side][r.offset:r.offset + r.length] for r in e.kept)
     e.gaps = []
     for run in runs_of(e.touched, clean.first_sealed[side]):
-        e.gaps.append(expect_gap(clean, side, e, run, holes, place))
-    e.gaps = [gap for gap in e.gaps if gap is not None]
+        e.gaps.append(expect_gap(clean, side, e, run, holes, kept, place))
     return e
 
 
-def is_handshake(clean, side, k):
-    """Known to hold no application data: Finished, and the handshake of TLS 1.3."""
+def is_other(clean, side, k, holes):
+    """Known to hold no application data: Finished, the handshake of TLS 1.3, and what says so in a
+    header that was captured."""
+    frame = clean.capture.frames[side][k]
     if clean.tls13:
         return clean.epoch[side][k] == 0
-    return k == clean.first_sealed[side]
+    header_seen = not any(a < frame.start + 5 and b > frame.start for a, b in holes)
+    return k == clean.first_sealed[side] or (frame.type != 23 and header_seen)
 
 
-def expect_gap(clean, side, e, run, holes, place):
+def expect_gap(clean, side, e, run, holes, kept, place):
     """(the gap, whether it has to be told, whether the number of its records can be known, whether
     all of them held application data)"""
     frames = clean.capture.frames[side]
@@ -114,17 +116,14 @@ def expect_gap(clean, side, e, run, holes, place):
     lost = [by_frame[frames[k].start] for k in run if frames[k].start in by_frame]
     inside = [(a, b) for a, b in holes if a < end and b > start]
     offset = sum(r.length for r in e.kept if r.frame.start < start)
-    first = inside[0][0] if inside else start
-    last = inside[-1][1] if inside else end
-    before = packet_at(clean, side, place, first, False)
-    after = packet_at(clean, side, place, last, True)
-    length = sum(r.length for r in lost)
-    gap = Gap(offset, len(run), length, sum(b - a for a, b in inside), before, after)
+    before = packet_at(clean, side, kept, place, inside[0][0] if inside else start, False)
+    after = packet_at(clean, side, kept, place, inside[-1][1] if inside else end, True)
+    other = sum(is_other(clean, side, k, holes) for k in run)
+    gap = Gap(offset, len(run) - other, sum(r.length for r in lost),
+              sum(b - a for a, b in inside), before, after)
     epochs = {clean.epoch[side][k] for k in run}
     at_end = run[-1] == len(frames) - 1
-    handshake = sum(is_handshake(clean, side, k) for k in run)
-    gap = gap._replace(records=len(run) - handshake)
-    return gap, bool(lost), len(epochs) == 1 and not at_end, len(lost) == len(run) - handshake
+    return gap, bool(lost), len(epochs) == 1 and not at_end, len(lost) == len(run) - other
 
 
 def check_gap(checks, what, clean, got, wanted):
@@ -162,3 +161,17 @@ def check_direction(checks, what, clean, expected, result, number, side):
         total = None if None in numbers else sum(numbers)
         checks.that(flow[f"missing_{name}"] == total, what, f"missing_{name}",
                     flow[f"missing_{name}"], "not", total)
+
+
+def check_flow(checks, what, clean, expected, result, number):
+    flow = result.flows[number - 1]
+    state = (flow["status"], flow["reason"])
+    if not expected[0].possible or not expected[1].possible:
+        checks.that(state == ("locked", "handshake_cut"), what, state)
+        return
+    for side in (0, 1):
+        check_direction(checks, what, clean, expected[side], result, number, side)
+    if any(e.lost for e in expected):
+        checks.that(state == ("partial", "bytes_missing"), what, state)
+    else: # an alert, or a part of the handshake that a key log makes up for
+        checks.that(state in (("decrypted", None), ("partial", "bytes_missing")), what, state)
