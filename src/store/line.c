@@ -74,7 +74,9 @@ static void set_identity(struct row *r, const struct pf_flow_info *info)
 {
     char text[PF_TEXT_TIME];
     char id[PF_TEXT_COMMUNITY];
-    set_string(r, "community_id", pf_text_community_id(&info->key, id) ? id : NULL);
+    bool hashed = pf_text_community_id(&info->key, id);
+    r->ok &= hashed;
+    set_string(r, "community_id", hashed ? id : NULL);
     pf_text_time(info->first_ns, text);
     set_string(r, "ts", text);
     set(r, "ts_ns", json_integer(info->first_ns));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tls/cipher.h"
 
+#include "tls/cryptoerr.h"
+
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/provider.h>
@@ -54,7 +56,10 @@ EVP_CIPHER *pf_cipher_fetch(struct pf_crypt *crypt, const char *name)
         crypt->legacy = OSSL_PROVIDER_load(crypt->lib, "legacy");
         cipher = EVP_CIPHER_fetch(crypt->lib, name, NULL);
     }
-    ERR_clear_error();
+    if (cipher == NULL) { /* libcrypto does not always say that it was for want of memory */
+        cipher = EVP_CIPHER_fetch(crypt->lib, name, NULL);
+    }
+    crypt->lacked_memory |= pf_crypto_lacked_memory() && cipher == NULL;
     return cipher;
 }
 
@@ -69,7 +74,7 @@ static enum pf_status engine_ready(struct pf_crypt *crypt, const struct pf_bulk 
     }
     engine->tried = true;
     if (engine->cipher == NULL) {
-        return PF_ERR_UNSUPPORTED;
+        return crypt->lacked_memory ? PF_ERR_NOMEM : PF_ERR_UNSUPPORTED;
     }
     engine->slots = calloc(PF_CIPHER_WAYS, sizeof *engine->slots);
     return engine->slots != NULL ? PF_OK : PF_ERR_NOMEM;

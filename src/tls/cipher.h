@@ -49,6 +49,7 @@ struct pf_crypt {
     OSSL_PROVIDER *base;
     OSSL_PROVIDER *legacy; /* loaded when a cipher is not found without it */
     struct pf_cipher_engine engines[PF_BULK_ROWS];
+    bool lacked_memory; /* when a cipher was not found */
     struct pf_mac_slot macs[PF_MAC_WAYS];
     uint8_t scratch[PF_RECORD_MAX]; /* plaintext of trials */
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tls/keyring.h"
 
+#include "tls/cryptoerr.h"
 #include "tls/keyfile.h"
 #include "tls/keys.h"
 #include "tls/keyspec.h"
@@ -11,6 +12,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/provider.h>
+#include <openssl/rand.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 #include <stdio.h>
@@ -423,6 +425,11 @@ static enum pf_status prepare_key(struct pf_unwrapper *u, size_t i)
     if (u->ctx[i] != NULL) {
         return PF_OK;
     }
+    uint8_t random; /* blinding wants it: the lack of it must not look like a key that misfits */
+    if (RAND_priv_bytes_ex(u->ring->libctx, &random, 1, 0) != 1) {
+        ERR_clear_error();
+        return PF_ERR_INTERNAL;
+    }
     EVP_PKEY *copy = EVP_PKEY_dup(u->ring->keys[i].pkey);
     EVP_PKEY_CTX *ctx = NULL;
     if (copy != NULL) {
@@ -480,8 +487,7 @@ static enum pf_status unwrap_now(struct pf_unwrapper *u, size_t i, const uint8_t
         st = done && read_pkcs1(block, block_len, pre_master) ? PF_OK : PF_ERR_NOKEY;
         pf_wipe(block, len);
     }
-    ERR_clear_error();
-    return st;
+    return pf_crypto_lacked_memory() && st != PF_OK ? PF_ERR_NOMEM : st;
 }
 
 /* Leaves the slot that is this key's and ciphertext's, computed now or before. */
