@@ -21,7 +21,8 @@ struct pf_span {
 /* Direction of a TLS connection: the client is whoever sent the ClientHello. */
 enum pf_dir { PF_C2S = 0, PF_S2C = 1 };
 
-enum { PF_KEY_TCP = 6, PF_KEY_UDP = 17 };
+/* PF_KEY_SECRETS: no packet, but text of a key log that stood between two. */
+enum { PF_KEY_SECRETS = 0, PF_KEY_TCP = 6, PF_KEY_UDP = 17 };
 
 /*
  * Both ends of a flow in canonical order: end 0 is the one whose (address, port) is lower, so that

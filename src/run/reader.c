@@ -6,11 +6,12 @@
 #include "tls/dgram.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 
 /* No worker is left behind the others' packets by more than this many: flows that wait for a
  * session would hold their bytes for longer. */
-enum { FLUSH_PACKETS = 8192 };
+enum { FLUSH_PACKETS = 8192, SECRETS_PIECE = 64 * 1024 };
 
 struct hand_out {
     struct pf_reader *r;
@@ -18,8 +19,10 @@ struct hand_out {
     unsigned workers;
     uint8_t seed[PF_KEY_SEED_LEN];
     int64_t clock_ns;
-    uint64_t number;  /* of the last packet read */
-    uint64_t flushed; /* number at the last flush */
+    uint64_t number;    /* of the last packet read */
+    uint32_t looked_at; /* input */
+    bool announced;     /* the workers know that secrets may come */
+    uint64_t flushed;   /* number at the last flush */
 };
 
 static void send_batch(struct hand_out *h, unsigned w, bool last)
@@ -41,16 +44,77 @@ static void flush_all(struct hand_out *h, bool last)
     pf_board_add(&h->r->board->packets, h->number - pf_board_read(&h->r->board->packets));
 }
 
-static void hand_packet(struct hand_out *h, struct pf_pkt *pkt)
+static void hand_to(struct hand_out *h, unsigned w, const struct pf_pkt *pkt)
 {
-    pkt->hash = pf_key_hash(&pkt->key, h->seed);
-    unsigned w = (unsigned)((pkt->hash >> 32) % h->workers);
     if (!pf_batch_add(h->open[w], pkt)) {
         h->number--; /* this packet is not in the batch yet */
         send_batch(h, w, false);
         h->number++;
         if (!pf_batch_add(h->open[w], pkt)) {
             abort(); /* an empty batch has room for any packet */
+        }
+    }
+}
+
+static void hand_packet(struct hand_out *h, struct pf_pkt *pkt)
+{
+    pkt->hash = pf_key_hash(&pkt->key, h->seed);
+    hand_to(h, (unsigned)((pkt->hash >> 32) % h->workers), pkt);
+}
+
+/* How much of the text fits into a packet: whole lines. */
+static size_t whole_lines(struct pf_span text)
+{
+    if (text.len <= SECRETS_PIECE) {
+        return text.len;
+    }
+    const uint8_t *end = memrchr(text.ptr, '\n', SECRETS_PIECE);
+    return end != NULL ? (size_t)(end - text.ptr) + 1 : SECRETS_PIECE;
+}
+
+/*
+ * Secrets from a pipe, which could not be read beforehand: every worker gets them, where they stood
+ * between its packets, so that what they open does not depend on how many there are. An empty text
+ * says that some may come.
+ */
+static void hand_secrets(struct hand_out *h, struct pf_span text)
+{
+    do {
+        const struct pf_pkt pkt = {.data = text.ptr,
+                                   .len = (uint32_t)whole_lines(text),
+                                   .number = h->number,
+                                   .key = {.proto = PF_KEY_SECRETS},
+                                   .clock_ns = h->clock_ns};
+        for (unsigned w = 0; w < h->workers; w++) {
+            hand_to(h, w, &pkt);
+        }
+        text.ptr += pkt.len;
+        text.len -= pkt.len;
+    } while (text.len > 0);
+}
+
+static bool is_piped(const struct pf_source_input *in)
+{
+    return in->total_bytes == 0 || strcmp(in->path, "-") == 0;
+}
+
+static void on_secrets(struct hand_out *h, const struct pf_item *item)
+{
+    if (is_piped(pf_source_input(h->r->source, item->input))) {
+        hand_secrets(h, item->secrets);
+        h->announced = true;
+    }
+}
+
+/* The first frame of a capture that may have secrets behind it. */
+static void announce_secrets(struct hand_out *h, uint32_t input)
+{
+    const struct pf_source_input *in = pf_source_input(h->r->source, input);
+    if (!h->announced && input != h->looked_at) {
+        h->looked_at = input;
+        if (is_piped(in) && in->format != NULL && strcmp(in->format, "pcapng") == 0) {
+            hand_secrets(h, (struct pf_span){(const uint8_t *)"", 0});
+            h->announced = true;
         }
     }
 }
@@ -110,7 +174,8 @@ static enum pf_status memory_status(const struct pf_source *source)
 
 enum pf_status pf_reader_run(struct pf_reader *r)
 {
-    struct hand_out h = {.r = r, .workers = r->board->workers, .clock_ns = INT64_MIN};
+    struct hand_out h = {
+        .r = r, .workers = r->board->workers, .clock_ns = INT64_MIN, .looked_at = UINT32_MAX};
     struct pf_decoder *decoder = NULL;
     for (unsigned w = 0; w < h.workers; w++) {
         h.open[w] = pf_lane_take(r->lanes[w]);
@@ -121,8 +186,14 @@ enum pf_status pf_reader_run(struct pf_reader *r)
     }
     struct pf_item item;
     while (st == PF_OK && !is_stopped(r->board) && pf_source_next(r->source, &item) == PF_OK) {
-        if (item.kind == PF_ITEM_FRAME) {
+        switch (item.kind) {
+        case PF_ITEM_FRAME:
+            announce_secrets(&h, item.input);
             on_frame(&h, decoder, &item);
+            break;
+        case PF_ITEM_SECRETS:
+            on_secrets(&h, &item);
+            break;
         }
     }
     st = st == PF_OK ? memory_status(r->source) : st;

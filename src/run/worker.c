@@ -32,6 +32,7 @@ struct pf_worker {
     struct pf_table table;
     struct pf_tls_flow_env env;
     struct pf_elsewhere elsewhere;
+    struct pf_keylog *live; /* secrets that came with the packets; NULL: none can come */
     struct {
         struct pf_tls_flow *first; /* by client_packet: only the first can be settled */
         struct pf_tls_flow *last;
@@ -64,6 +65,7 @@ void pf_worker_free(struct pf_worker *w)
     pf_reasm_env_fini(&w->env.reasm);
     pf_kdf_free(w->env.conn.kdf);
     pf_crypt_free(w->env.conn.crypt);
+    pf_keylog_free(w->live);
     pf_cert_cache_free(w->env.conn.certs);
     pf_unwrapper_free(w->env.unwrapper);
     pf_packer_free(w->env.packer);
@@ -409,8 +411,26 @@ static enum pf_status feed_stream(struct pf_worker *w, struct pf_flow *flow,
     return ended ? end_stream(w, flow) : PF_OK;
 }
 
+/* The batch is the worker's while it has it, and what is in it will be overwritten late. */
+static enum pf_status take_secrets(struct pf_worker *w, const struct pf_pkt *pkt)
+{
+    enum pf_status st = PF_OK;
+    if (w->live == NULL) {
+        st = pf_keylog_new((size_t)(w->setup.config->memory / 8 / w->setup.config->jobs), &w->live);
+        w->env.conn.secrets.live = w->live;
+    }
+    if (st == PF_OK && pkt->len > 0) {
+        st = pf_keylog_add_text(w->live, (struct pf_span){pkt->data, pkt->len});
+        pf_wipe((uint8_t *)(uintptr_t)pkt->data, pkt->len);
+    }
+    return st;
+}
+
 static enum pf_status on_packet(struct pf_worker *w, const struct pf_pkt *pkt)
 {
+    if (pkt->key.proto == PF_KEY_SECRETS) {
+        return take_secrets(w, pkt);
+    }
     struct pf_flow *flow;
     enum pf_status st = make_room(w);
     st = st == PF_OK ? get_flow(w, pkt, &flow) : st;

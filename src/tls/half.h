@@ -86,6 +86,7 @@ struct pf_half {
     bool search_limit;  /* a search behind a gap hit its budget: what follows was given up */
     bool window_lost;   /* DEFLATE: what follows a gap cannot be inflated */
     bool updated;       /* TLS 1.3: the last record was a KeyUpdate; the next is under other keys */
+    uint64_t late_seen; /* late.c: secrets that had come at the last look, plus one */
     bool tls_inside;    /* another TLS connection runs inside */
     bool padded;        /* TLS 1.3: records were padded, their lengths tell only a bound */
     bool opened_any;
@@ -320,5 +321,14 @@ void pf_loss_guess(struct pf_half *h);
  * PF_AGAIN: more bytes would make the search cheaper, or are needed. */
 PF_MUST_USE enum pf_status pf_number_find(struct pf_conn *c, enum pf_dir dir,
                                           const struct pf_frame *frames, size_t n);
+
+/* late.c. Nothing opens this yet: may the secret still come? Then it is PF_BLOCKED. */
+bool pf_late_may_come(const struct pf_conn *c);
+
+/* It may, and no secret has come since this was asked last: there is nothing to look for. */
+bool pf_late_nothing_new(const struct pf_conn *c, struct pf_half *h);
+
+/* The search has come to its end: it begins anew if a secret has come that fits. */
+void pf_late_search_again(struct pf_conn *c, struct pf_handshake *hs);
 
 #endif

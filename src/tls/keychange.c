@@ -69,7 +69,11 @@ enum pf_status pf_keychange_step(struct pf_conn *c, enum pf_dir dir, struct pf_w
         return PF_END; /* the caller stops the direction */
     }
     struct pf_handshake *hs = pf_half_handshake(c, &c->half[dir]);
+    pf_late_search_again(c, hs);
     enum pf_status st = pf_secret_find(hs, c->env->kdf, &c->env->secrets, &c->server, c->final);
+    if (st == PF_ERR_NOKEY && pf_late_may_come(c)) {
+        return PF_BLOCKED;
+    }
     switch (pf_status_class(st)) {
     case PF_CLASS_NONE:
         break;

@@ -246,9 +246,12 @@ static enum pf_status open_handshake_record(struct pf_conn *c, enum pf_dir dir,
     pf_stream_packet(&h->in, end - 1, &h->record_packet, &h->record_ts_ns);
     uint64_t packet = h->record_packet;
     if (!h->chain_live) {
+        if (pf_late_nothing_new(c, h)) {
+            return PF_BLOCKED;
+        }
         enum pf_status st = find_phase(c, dir, &record);
         if (st == PF_ERR_NOKEY) {
-            return no_secret(c, dir);
+            return pf_late_may_come(c) ? PF_BLOCKED : no_secret(c, dir);
         }
         if (st == PF_OK) {
             return PF_END;
