@@ -184,7 +184,8 @@ static size_t overlapping(const struct pf_copies *copies, const struct pf_copy *
     size_t count = 0;
     const struct pf_copy *all = pf_copies_list(copies, &n);
     for (size_t i = 0; i < n; i++) {
-        count += all[i].pos < copy->pos + copy->len && copy->pos < all[i].pos + all[i].len;
+        count += !all[i].same && all[i].pos < copy->pos + copy->len &&
+                 copy->pos < all[i].pos + all[i].len;
     }
     return count;
 }
@@ -192,13 +193,17 @@ static size_t overlapping(const struct pf_copies *copies, const struct pf_copy *
 static enum pf_status keep(struct pf_conn *c, struct pf_copies *copies, struct pf_copy copy,
                            const uint8_t *bytes)
 {
-    if (find_same(copies, &copy, bytes) != NULL ||
-        overlapping(copies, &copy) >= PF_COPIES_PER_BYTE) {
+    const struct pf_copy *same = find_same(copies, &copy, bytes);
+    if (same == NULL && overlapping(copies, &copy) >= PF_COPIES_PER_BYTE) {
         note_copy(copies, &copy, false);
         return PF_OK;
     }
-    copy.at = (uint32_t)copies->bytes.len;
-    enum pf_status st = pf_buf_append(&copies->bytes, bytes, copy.len);
+    copy.same = same != NULL;
+    copy.at = copy.same ? same->at : (uint32_t)copies->bytes.len;
+    enum pf_status st = PF_OK;
+    if (!copy.same) {
+        st = pf_buf_append(&copies->bytes, bytes, copy.len);
+    }
     if (st == PF_OK) {
         st = pf_buf_append(&copies->list, &copy, sizeof copy);
     }
@@ -206,7 +211,7 @@ static enum pf_status keep(struct pf_conn *c, struct pf_copies *copies, struct p
         note_copy(copies, &copy, false);
         return PF_OK;
     }
-    c->copies_seen += copy.replaced ? 0 : 1;
+    c->copies_seen += copy.replaced || copy.same ? 0 : 1;
     return st;
 }
 

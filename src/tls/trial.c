@@ -76,7 +76,7 @@ static void find_groups(struct trial *t)
         }
     }
     for (size_t i = 0; i < n; i++) {
-        if (overlaps(t, &all[i])) {
+        if (overlaps(t, &all[i]) && !all[i].same) {
             add_group(t, &all[i]);
         }
     }

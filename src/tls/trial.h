@@ -26,6 +26,7 @@ struct pf_copy {
     uint8_t doubt;
     bool probe;
     bool tried;    /* at trial_pos, with all others that were */
+    bool same;     /* its bytes are those of an earlier copy */
     bool replaced; /* it was in the stream, and led nowhere */
 };
 
