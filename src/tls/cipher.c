@@ -56,10 +56,9 @@ EVP_CIPHER *pf_cipher_fetch(struct pf_crypt *crypt, const char *name)
         crypt->legacy = OSSL_PROVIDER_load(crypt->lib, "legacy");
         cipher = EVP_CIPHER_fetch(crypt->lib, name, NULL);
     }
-    if (cipher == NULL) { /* libcrypto does not always say that it was for want of memory */
-        cipher = EVP_CIPHER_fetch(crypt->lib, name, NULL);
-    }
-    crypt->lacked_memory |= pf_crypto_lacked_memory() && cipher == NULL;
+    /* libcrypto does not always say that it was for want of memory, but AES is always there. */
+    bool lacked = pf_crypto_lacked_memory() || strncmp(name, "AES", 3) == 0;
+    crypt->lacked_memory |= lacked && cipher == NULL;
     return cipher;
 }
 
