@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * What:    runs of records that any idle worker may open and pack for the worker whose flow they
- * are of: so that one large flow does not leave the others without work. Owns:    a queue per
- * worker; jobs belong to their owner, who gets them back when they are done. Threads: _post, _take
- * and _wanted by the owner of the queue; _steal by the others; pf_job_do by whoever holds the job.
+ *          are of: so that one large flow does not leave the others without work.
+ * Owns:    a queue per worker; jobs belong to their owner, who gets them back when they are done.
+ * Threads: _post, _take and _wanted by the owner of the queue; _steal by the others; pf_job_do by
+ *          whoever holds the job.
  * Errors:  PF_ERR_NOMEM at birth.
  * Limits:  PF_JOB_QUEUE jobs wait in a queue: more would only be memory.
  *
