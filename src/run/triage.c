@@ -202,9 +202,7 @@ static void tally_facts(struct pf_facts *f, const struct tally *v)
 
 static const char *kx_name(int kx)
 {
-    return kx == PF_KX_NULL    ? "unknown"
-           : kx == PF_KX_TLS13 ? "TLS 1.3"
-                               : pf_kx_name((enum pf_kx)kx);
+    return kx == PF_KX_NULL ? "unknown" : pf_kx_name((enum pf_kx)kx);
 }
 
 /* One row of a part of the table. */
@@ -291,7 +289,7 @@ enum pf_status pf_triage_write(struct pf_triage *t, bool json, struct pf_buf *ou
                    bytes_text(t->all.bytes, text));
     part_head(&f, "by_key_exchange", "by key exchange");
     for (int i = KX_COUNT - 1; i >= 0; i--) {
-        part_row(&f, t, &t->by_kx[i], kx_name(i), kx_name(i));
+        part_row(&f, t, &t->by_kx[i], kx_name(i), i == PF_KX_TLS13 ? "TLS 1.3" : kx_name(i));
     }
     part_end(&f);
     part_head(&f, "by_need", "by what would open them");

@@ -186,6 +186,9 @@ uint64_t pf_half_ready(struct pf_half *h, uint64_t pos, uint64_t packet);
 /* watch.c: the connection is read for its handshake; nothing here costs anything otherwise. */
 void pf_conn_unwatch(struct pf_conn *c);
 
+/* The connection is read from its start, with fresh handshakes. */
+void pf_watch_restart(struct pf_conn *c);
+
 /* Notes a message or record, if the connection is watched. */
 void pf_half_watch(struct pf_conn *c, enum pf_dir dir, enum pf_watch_kind kind,
                    struct pf_span bytes);

@@ -16,8 +16,9 @@ static bool is_possible(const struct pf_conn *c)
 {
     for (int d = 0; d < 2; d++) {
         const struct pf_half *h = &c->half[d];
-        if (h->stage == PF_STAGE_DEAD || h->proved || h->opened_any || h->detached > 0 ||
-            h->in.gap_at != 0 || (pf_stream_end(&h->in) > 0 && pf_stream_oldest(&h->in) != 0)) {
+        bool over = h->stage == PF_STAGE_DEAD || h->stage == PF_STAGE_SEALED;
+        if (over || h->proved || h->opened_any || h->detached > 0 || h->in.gap_at != 0 ||
+            (pf_stream_end(&h->in) > 0 && pf_stream_oldest(&h->in) != 0)) {
             return false;
         }
     }
@@ -74,6 +75,7 @@ static void restart(struct pf_conn *c)
         pf_handshake_fini(&c->hs[d]);
         pf_handshake_init(&c->hs[d], c->env->budget);
     }
+    pf_watch_restart(c);
     c->hs_count = 0;
     c->locked = false;
     c->understood = false;

@@ -32,7 +32,8 @@ void pf_watch_note(struct pf_watch *w, struct pf_watch_event e, struct pf_span b
 
 struct pf_span pf_watch_bytes(const struct pf_watch *w, const struct pf_watch_event *e)
 {
-    return (struct pf_span){w->bytes.ptr + e->offset, e->kept};
+    return e->kept > 0 ? (struct pf_span){w->bytes.ptr + e->offset, e->kept}
+                       : (struct pf_span){NULL, 0};
 }
 
 /* ---- a connection that is watched ---- */
@@ -48,8 +49,19 @@ enum pf_status pf_conn_watch(struct pf_conn *c, uint64_t flow_packet)
         return PF_ERR_NOMEM;
     }
     pf_watch_init(c->watch, c->env->budget);
-    c->hs[0].flow_packet = flow_packet;
+    c->watch->flow_packet = flow_packet;
+    pf_watch_restart(c);
     return PF_OK;
+}
+
+void pf_watch_restart(struct pf_conn *c)
+{
+    if (c->watch != NULL) {
+        c->watch->count = 0;
+        c->watch->missed = 0;
+        c->watch->bytes.len = 0;
+        c->hs[0].flow_packet = c->watch->flow_packet;
+    }
 }
 
 void pf_conn_unwatch(struct pf_conn *c)

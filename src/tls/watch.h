@@ -43,7 +43,8 @@ struct pf_watch_event {
 struct pf_watch {
     struct pf_watch_event events[PF_WATCH_EVENTS]; /* per direction in stream order */
     size_t count;
-    uint64_t missed; /* events that found no room */
+    uint64_t missed;      /* events that found no room */
+    uint64_t flow_packet; /* names the flow */
     struct pf_buf bytes;
 };
 
