@@ -58,29 +58,33 @@ static enum pf_status look(struct pf_conn *c, struct pf_half *h, const struct pf
     uint32_t spent = 0;
     struct pf_record record = record_of(h, f);
     s->max_trials = TRIALS_PER_GAP - l->trials;
+    void *inflate = h->chain.inflate;
+    h->chain.inflate = NULL; /* whether its window is lost depends on what is found */
     enum pf_status st = pf_open_find_seq(c->env->crypt, keys, &h->chain, &record, s, seq, &spent);
+    h->chain.inflate = inflate;
     l->trials += spent;
     h->trials += spent;
     return st == PF_ERR_MALFORMED ? PF_ERR_REJECTED : st;
 }
 
 /*
- * RC4 when the gap began in the clear: where the keystream begins is not known, but only Finished
- * can be lost with the ChangeCipherSpec and still leave its place known.
+ * RC4 when the gap began in the clear: where the keystream begins is not known, so every length
+ * that the sealed part of the gap can have is tried.
  */
-static enum pf_status look_behind_finished(struct pf_conn *c, struct pf_half *h,
-                                           const struct pf_frame *f, uint64_t *seq)
+static enum pf_status look_in_stream(struct pf_conn *c, struct pf_half *h, const struct pf_frame *f,
+                                     uint64_t *seq)
 {
     enum pf_status st = PF_ERR_REJECTED;
     unsigned min_body;
     unsigned max_body;
     pf_open_body_bounds(&h->keys, &min_body, &max_body);
-    uint64_t verify_len = h->keys.version == PF_VERSION_SSL3 ? 40 : 16;
-    for (uint64_t n = 0; n < 2 && st == PF_ERR_REJECTED; n++) {
-        struct pf_seq_search s = {.lo = n,
-                                  .hi = n,
-                                  .likely = n,
-                                  .gap_bytes = n * (PF_RECORD_HEADER_LEN + min_body + verify_len)};
+    for (uint64_t sealed = 0; sealed <= h->loss.since_opened && st == PF_ERR_REJECTED; sealed++) {
+        uint64_t most = sealed / (PF_RECORD_HEADER_LEN + min_body);
+        if (most == 0 && sealed > 0) {
+            continue;
+        }
+        struct pf_seq_search s = {
+            .lo = sealed > 0, .hi = most, .likely = most, .gap_bytes = sealed};
         st = look(c, h, &h->keys, f, &s, seq);
     }
     return st;
@@ -106,7 +110,7 @@ static enum pf_status look_now(struct pf_conn *c, struct pf_half *h, struct plan
         p->index = p->tries[i];
         const struct pf_frame *f = &p->frames[p->index];
         if (h->loss.clear && h->chain.stream != NULL) {
-            return look_behind_finished(c, h, f, &p->seq);
+            return look_in_stream(c, h, f, &p->seq);
         }
         struct pf_seq_search s = p->all;
         s.lo = (p->full ? s.lo : p->likely_lo) + p->index;

@@ -310,6 +310,27 @@ static void other_iv(struct pf_half *h)
     learn_iv(h);
 }
 
+/* The record at h->framed has its number, which its tag or MAC proved. */
+static enum pf_status found(struct pf_conn *c, struct pf_half *h, const struct pf_frame *f,
+                            bool lost_any)
+{
+    enum pf_status st = PF_OK;
+    uint64_t end = f->pos + PF_RECORD_HEADER_LEN + f->body_len;
+    uint64_t packet;
+    int64_t ts_ns;
+    h->loss.uncertain = false;
+    pf_stream_consume(&h->in, h->framed);
+    if (!h->proved) {
+        pf_stream_packet(&h->in, end - 1, &packet, &ts_ns);
+        st = pf_keychange_proved(c, h, pf_half_ready(h, end - 1, packet));
+    }
+    if (lost_any && h->chain.inflate != NULL) {
+        h->window_lost = true; /* nothing behind it can be inflated */
+        give_up(h);
+    }
+    return st;
+}
+
 /* Finds the sequence number from the records ahead. */
 static enum pf_status number_step(struct pf_conn *c, enum pf_dir dir)
 {
@@ -345,8 +366,7 @@ static enum pf_status number_step(struct pf_conn *c, enum pf_dir dir)
         return give_up(h);
     }
     if (st == PF_OK) {
-        h->loss.uncertain = false;
-        pf_stream_consume(&h->in, h->framed);
+        st = found(c, h, &frames[0], h->seq > seq);
     }
     return st == PF_OK ? PF_END : st;
 }
@@ -390,10 +410,7 @@ enum pf_status pf_resync_step(struct pf_conn *c, enum pf_dir dir, struct pf_work
     struct pf_half *h = &c->half[dir];
     struct pf_loss *l = &h->loss;
     enum pf_status st;
-    if (h->chain.inflate != NULL) {
-        h->window_lost = true; /* nothing behind it can be inflated */
-        st = give_up(h);
-    } else if (l->skip > 0) {
+    if (l->skip > 0) {
         st = skip_step(h);
     } else if (l->scan) {
         st = scan_step(c, h);

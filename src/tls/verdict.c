@@ -218,7 +218,7 @@ static bool one_is_locked(const struct pf_conn *c)
     for (int d = 0; d < 2; d++) {
         const struct pf_half *h = &c->half[d];
         bool fed = pf_stream_end(&h->in) > 0;
-        if (fed && !h->proved && (c->half[1 - d].proved || h->phase != PF_PHASE_NONE)) {
+        if (fed && !h->proved && h->phase != PF_PHASE_NONE) {
             return true;
         }
     }
