@@ -15,9 +15,15 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { PASSWORD_MAX = 4096, DSB_MAX = 256 << 20, PSK_MAX = 512 };
+enum { WORKER_MIN = 8 << 20, KEYLOG_ENTRY = 128, PASSWORD_MAX = 4096, DSB_MAX = 256 << 20, PSK_MAX = 512 };
 
 #define MEMORY_DEFAULT ((uint64_t)1 << 30)
+
+/* What the key logs that were loaded take, about: an entry is a little more than its secret. */
+static uint64_t keylog_bytes(const struct pf_keylog *log)
+{
+    return log != NULL ? pf_keylog_counts(log).secrets * KEYLOG_ENTRY : 0;
+}
 
 static unsigned processors(void)
 {
@@ -56,12 +62,18 @@ static enum pf_status load_numbers(const struct pf_options *o, struct pf_config 
     if (c->memory < PF_MEMORY_MIN) {
         return pf_error_set(err, PF_ERR_USAGE, "--memory: at least %dM", PF_MEMORY_MIN >> 20);
     }
-    if (pf_config_worker_share(c) < (8U << 20)) {
-        return pf_error_set(err, PF_ERR_USAGE,
-                            "--memory is too little for %u workers: give more, or fewer --jobs",
-                            c->jobs);
-    }
     return PF_OK;
+}
+
+/* Last, when it is known what the key logs take. */
+static enum pf_status check_share(const struct pf_config *c, struct pf_error *err)
+{
+    if (pf_config_worker_share(c) >= WORKER_MIN) {
+        return PF_OK;
+    }
+    return pf_error_set(err, PF_ERR_USAGE,
+                        "--memory is too little for %u workers%s: give more, or fewer --jobs",
+                        c->jobs, keylog_bytes(c->keylog) > 0 ? " and the key logs" : "");
 }
 
 /* A pipe cannot be read again. What is not there is the reader's to report. */
@@ -219,6 +231,7 @@ enum pf_status pf_config_load(const struct pf_options *o, struct pf_config *out,
     st = st == PF_OK ? load_keylogs(o, out, err) : st;
     st = st == PF_OK ? load_psks(o, out, err) : st;
     st = st == PF_OK ? load_dsbs(o, out, err) : st;
+    st = st == PF_OK ? check_share(out, err) : st;
     if (st != PF_OK) {
         pf_config_fini(out);
     }
@@ -260,8 +273,8 @@ size_t pf_config_worker_share(const struct pf_config *c)
     uint64_t lanes =
         (uint64_t)c->jobs * PF_LANE_BATCHES * (PF_BATCH_BYTES + sizeof(struct pf_batch));
     uint64_t sessions = (c->two_pass ? 2 : 1) * (uint64_t)pf_config_sessions_share(c);
-    uint64_t taken =
-        sessions + pf_config_fragments_share(c) + c->memory / 8 + pf_config_lines_share(c);
-    uint64_t rest = c->memory - taken;
+    uint64_t taken = sessions + pf_config_fragments_share(c) + c->memory / 8 +
+                     pf_config_lines_share(c) + keylog_bytes(c->keylog) + keylog_bytes(c->dsb);
+    uint64_t rest = c->memory > taken ? c->memory - taken : 0;
     return rest > lanes ? (size_t)((rest - lanes) / c->jobs) : 0;
 }

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAP_MS = 1 };
+enum { NAP_MS = 1, WORTH_BYTES = 16 * 1024 /* below it, handing over costs more than it saves */ };
 
 void pf_elsewhere_fini(struct pf_elsewhere *e)
 {
@@ -203,7 +203,10 @@ enum pf_status pf_elsewhere_run(struct pf_tls_flow_env *env, struct pf_tls_flow 
 {
     struct pf_elsewhere *e = env->elsewhere;
     bool behind_others = t->jobs[work->dir].head != NULL;
-    if (e->jobs == NULL || (!behind_others && !pf_jobs_wanted(e->jobs, e->worker))) {
+    const struct pf_run_record *last = &work->run.records[work->run.count - 1];
+    bool worth_it = e->jobs != NULL && last->offset >= WORTH_BYTES &&
+                    pf_jobs_wanted(e->jobs, e->worker);
+    if (!behind_others && !worth_it) {
         return PF_AGAIN;
     }
     struct pf_job *job = free_job(env);

@@ -29,6 +29,7 @@ enum { LEARN_POLL_MS = 20 };
 struct crew {
     struct pf_run *run;
     struct pf_worker *worker;
+    unsigned index;
     pthread_t thread;
     bool started;
 };
@@ -85,7 +86,11 @@ static void *worker_main(void *arg)
 {
     struct crew *c = arg;
     struct pf_error err = {.status = PF_OK};
-    if (pf_worker_run(c->worker, &err) != PF_OK) {
+    enum pf_status st = pf_worker_run(c->worker, &err);
+    if (st == PF_OK && c->run->store != NULL) {
+        st = pf_store_close_worker(c->run->store, c->index, &err); /* all sync at the same time */
+    }
+    if (st != PF_OK) {
         stop_for(c->run, &err);
     }
     return NULL;
@@ -335,6 +340,7 @@ static enum pf_status make_crew(struct pf_run *r, struct pf_error *err)
             setup.flows = pf_store_flows(r->store, i);
         }
         r->crew[i].run = r;
+        r->crew[i].index = i;
         st = pf_worker_new(&setup, &r->crew[i].worker, err);
     }
     return st;

@@ -195,30 +195,38 @@ static enum pf_status on_opened(struct pf_conn *c, enum pf_dir dir, const struct
 }
 
 /* The keys for the first protected record: of the first phase whose secret is known and fits. */
-static enum pf_status find_phase(struct pf_conn *c, enum pf_dir dir, const struct pf_record *record)
+static enum pf_status try_phase(struct pf_conn *c, enum pf_dir dir, enum pf_phase phase,
+                                const struct pf_record *record, bool *known)
 {
     struct pf_half *h = &c->half[dir];
-    bool any = false;
+    struct pf_secret secret;
+    struct pf_keys keys;
+    uint8_t out[PF_RECORD_MAX];
+    struct pf_plain plain;
+    enum pf_status st = phase_keys(c, dir, phase, &secret, &keys);
+    *known |= st != PF_ERR_NOKEY;
+    if (st == PF_OK) {
+        st = open_now(c, h, &keys, 0, record, out, sizeof out, &plain);
+    }
+    if (st == PF_OK) {
+        st = adopt(h, phase, &secret, &keys);
+    }
+    pf_wipe(&secret, sizeof secret);
+    pf_wipe(&keys, sizeof keys);
+    return st;
+}
+
+static enum pf_status find_phase(struct pf_conn *c, enum pf_dir dir, const struct pf_record *record)
+{
+    bool known = false;
     enum pf_status st = PF_ERR_NOKEY;
-    for (enum pf_phase p = h->phase; p <= PF_PHASE_TRAFFIC && st != PF_OK; p++) {
-        struct pf_secret secret;
-        struct pf_keys keys;
-        uint8_t out[PF_RECORD_MAX];
-        struct pf_plain plain;
-        st = phase_keys(c, dir, p, &secret, &keys);
-        any |= st != PF_ERR_NOKEY;
-        if (st == PF_OK) {
-            st = open_now(c, h, &keys, 0, record, out, sizeof out, &plain);
-        }
-        if (st == PF_OK) {
-            st = adopt(h, p, &secret, &keys);
-            break;
-        }
-        if (st != PF_ERR_REJECTED && st != PF_ERR_NOKEY) {
+    for (enum pf_phase p = c->half[dir].phase; p <= PF_PHASE_TRAFFIC && st != PF_OK; p++) {
+        st = try_phase(c, dir, p, record, &known);
+        if (st != PF_OK && st != PF_ERR_REJECTED && st != PF_ERR_NOKEY) {
             return st;
         }
     }
-    return st == PF_OK || any ? st : PF_ERR_NOKEY;
+    return st == PF_OK || known ? st : PF_ERR_NOKEY;
 }
 
 /* None of its secrets is known, or the hello that names them has not been read yet. */
