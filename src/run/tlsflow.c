@@ -280,9 +280,10 @@ enum pf_status pf_tls_flow_connect(struct pf_tls_flow_env *env, struct pf_tls_fl
     enum pf_status st = pf_conn_new(&env->conn, &server, &t->conn);
     if (st == PF_OK) {
         pf_conn_at(t->conn, t->at);
+        pf_conn_name(t->conn, t->first_packet);
     }
     if (st == PF_OK && env->task == PF_TASK_HANDSHAKES) {
-        st = pf_conn_watch(t->conn, t->first_packet);
+        st = pf_conn_watch(t->conn);
     }
     return st == PF_ERR_LIMIT ? PF_OK : st; /* it is complete then, and its line says why */
 }

@@ -85,9 +85,12 @@ void pf_conn_at(struct pf_conn *c, uint64_t packet);
 
 /*
  * The handshake is kept for the report (tls/watch.h), and reading goes no further than the proof of
- * the keys. flow_packet: names the flow to those that resume its session. Before anything is fed.
+ * the keys. Before anything is fed.
  */
-PF_MUST_USE enum pf_status pf_conn_watch(struct pf_conn *c, uint64_t flow_packet);
+PF_MUST_USE enum pf_status pf_conn_watch(struct pf_conn *c);
+
+/* Names the flow, by its first packet, to those that resume its session. */
+void pf_conn_name(struct pf_conn *c, uint64_t first_packet);
 
 /* In-order bytes of a direction, which packet brought them and when. Copied. */
 PF_MUST_USE enum pf_status pf_conn_feed(struct pf_conn *c, enum pf_dir dir, struct pf_span data,

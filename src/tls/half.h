@@ -151,6 +151,7 @@ struct pf_conn {
     bool alert_seen;        /* fatal, before both sides had finished */
     struct pf_buf secrets;  /* key log lines of what was proved, if they are kept */
     struct pf_watch *watch; /* NULL: nobody reads the handshake */
+    uint64_t flow_packet;   /* names the flow; 0: nobody asks */
     struct pf_cert cert;
     char detail[PF_DETAIL_MAX];
 };

@@ -4,6 +4,7 @@
 
 enum pf_status pf_conn_publish(struct pf_conn *c, struct pf_handshake *hs)
 {
+    hs->flow_packet = c->flow_packet;
     struct pf_buf *lines = c->env->keep_secrets ? &c->secrets : NULL;
     return pf_secret_publish(hs, &c->env->secrets, c->final, lines);
 }

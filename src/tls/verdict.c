@@ -301,7 +301,9 @@ void pf_conn_report(struct pf_conn *c, struct pf_conn_report *out)
     out->cert_spki = is_set(hs->cert_spki, PF_SPKI_LEN) ? hs->cert_spki : NULL;
     out->cert_subject = c->cert.subject[0] != '\0' ? c->cert.subject : NULL;
     out->suite = server ? hs->suite : NULL;
-    out->origin_packet = hs->search.origin_packet;
+    if (hs->search.origin_packet != c->flow_packet) { /* an earlier pass may know this very flow */
+        out->origin_packet = hs->search.origin_packet;
+    }
     out->watch = c->watch;
     judge(c, hs, out);
     name_tunnel(c, out);

@@ -38,7 +38,12 @@ struct pf_span pf_watch_bytes(const struct pf_watch *w, const struct pf_watch_ev
 
 /* ---- a connection that is watched ---- */
 
-enum pf_status pf_conn_watch(struct pf_conn *c, uint64_t flow_packet)
+void pf_conn_name(struct pf_conn *c, uint64_t first_packet)
+{
+    c->flow_packet = first_packet;
+}
+
+enum pf_status pf_conn_watch(struct pf_conn *c)
 {
     if (!pf_budget_take(c->env->budget, sizeof *c->watch)) {
         return PF_ERR_LIMIT;
@@ -49,8 +54,6 @@ enum pf_status pf_conn_watch(struct pf_conn *c, uint64_t flow_packet)
         return PF_ERR_NOMEM;
     }
     pf_watch_init(c->watch, c->env->budget);
-    c->watch->flow_packet = flow_packet;
-    pf_watch_restart(c);
     return PF_OK;
 }
 
@@ -60,7 +63,6 @@ void pf_watch_restart(struct pf_conn *c)
         c->watch->count = 0;
         c->watch->missed = 0;
         c->watch->bytes.len = 0;
-        c->hs[0].flow_packet = c->watch->flow_packet;
     }
 }
 

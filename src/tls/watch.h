@@ -43,8 +43,7 @@ struct pf_watch_event {
 struct pf_watch {
     struct pf_watch_event events[PF_WATCH_EVENTS]; /* per direction in stream order */
     size_t count;
-    uint64_t missed;      /* events that found no room */
-    uint64_t flow_packet; /* names the flow */
+    uint64_t missed; /* events that found no room */
     struct pf_buf bytes;
 };
 
