@@ -179,8 +179,9 @@ struct pf_piece {
     uint64_t packet; /* that completed the record; of a gap: the first after it */
     int64_t ts_ns;
     uint64_t seq;
-    uint64_t lost_records; /* of a gap; or PF_COUNT_UNKNOWN */
-    uint64_t lost_bytes;   /* of a gap; or PF_COUNT_UNKNOWN */
+    uint64_t packet_before; /* of a gap: the last before it; 0: none */
+    uint64_t lost_records;  /* of a gap; or PF_COUNT_UNKNOWN */
+    uint64_t lost_bytes;    /* of a gap; or PF_COUNT_UNKNOWN */
 };
 
 PF_MUST_USE enum pf_status pf_result_open(const char *dir, struct pf_result **out,

@@ -89,3 +89,30 @@ const char *pf_cli_harmless(const char *text, char *out, size_t size)
     out[i] = '\0';
     return out;
 }
+
+static void count_text(uint64_t n, char out[24])
+{
+    if (n == PF_COUNT_UNKNOWN) {
+        (void)snprintf(out, 24, "?");
+    } else {
+        (void)snprintf(out, 24, "%llu", (unsigned long long)n);
+    }
+}
+
+const char *pf_cli_gap_mark(const struct pf_piece *gap, char out[PF_CLI_MARK])
+{
+    char records[24];
+    char bytes[24];
+    char after[24];
+    count_text(gap->lost_records, records);
+    count_text(gap->lost_bytes, bytes);
+    if (gap->packet == 0) {
+        (void)snprintf(after, sizeof(after), "end");
+    } else {
+        count_text(gap->packet, after);
+    }
+    (void)snprintf(out, PF_CLI_MARK,
+                   "\n[plainflow: %s records, %s bytes missing, packets %llu-%s]\n", records, bytes,
+                   (unsigned long long)gap->packet_before, after);
+    return out;
+}

@@ -54,6 +54,12 @@ PF_MUST_USE bool pf_cli_flow_number(const char *text, uint64_t *out);
  */
 int pf_cli_end_output(int status);
 
+enum { PF_CLI_MARK = 128 };
+
+/* The line that stands for a gap in plaintext (cat and extract with --mark-gaps):
+ * "\n[plainflow: N records, M bytes missing, packets A-B]\n". */
+const char *pf_cli_gap_mark(const struct pf_piece *gap, char out[PF_CLI_MARK]);
+
 /* Captured text made harmless for a terminal: printable ASCII, anything else is '?'. NULL is "-".
  */
 const char *pf_cli_harmless(const char *text, char *out, size_t size);

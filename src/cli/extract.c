@@ -12,12 +12,14 @@
 enum { NAME = 32 };
 
 static const char help[] =
-    "plainflow extract DIR -o OUT [--force] [--clear] [FLOW...]\n\n"
+    "plainflow extract DIR -o OUT [--force] [--clear] [--mark-gaps] [FLOW...]\n\n"
     "The plaintext of every flow (or of those named) as files of raw bytes: OUT/000001.c2s is\n"
     "what the client of flow 1 sent, OUT/000001.s2c what the server sent.\n\n"
     "  -o, --output OUT   where the files go; made if it is not there\n"
     "      --force        replace files that are there\n"
-    "      --clear        also what was sent in the clear before TLS began (STARTTLS, proxies)\n";
+    "      --clear        also what was sent in the clear before TLS began (STARTTLS, proxies)\n"
+    "      --mark-gaps    a line where plaintext is missing ('?': not known; 'end': of the\n"
+    "                     stream): [plainflow: N records, M bytes missing, packets A-B]\n";
 
 struct job {
     struct pf_result *result;
@@ -26,6 +28,7 @@ struct job {
     int out_fd;
     bool force;
     bool clear;
+    bool mark_gaps;
     char **flows; /* as given; none: all */
     size_t flow_count;
     uint64_t written;
@@ -48,8 +51,12 @@ static int copy(struct pf_plain *p, FILE *f, const struct job *j, const char *na
 {
     struct pf_error err = {.status = PF_OK};
     struct pf_piece piece;
+    char mark[PF_CLI_MARK];
     enum pf_status st;
     while ((st = pf_plain_next(p, &piece, &err)) == PF_OK) {
+        if (piece.gap && j->mark_gaps && fputs(pf_cli_gap_mark(&piece, mark), f) < 0) {
+            return write_failed(j, name);
+        }
         if (piece.len > 0 && fwrite(piece.data, 1, piece.len, f) != piece.len) {
             return write_failed(j, name);
         }
@@ -184,11 +191,10 @@ static int extract(struct job *j)
 
 int pf_cli_extract(int argc, char **argv)
 {
-    static const struct option longs[] = {{"output", required_argument, NULL, 'o'},
-                                          {"force", no_argument, NULL, 'F'},
-                                          {"clear", no_argument, NULL, 'C'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {NULL, 0, NULL, 0}};
+    static const struct option longs[] = {
+        {"output", required_argument, NULL, 'o'}, {"force", no_argument, NULL, 'F'},
+        {"clear", no_argument, NULL, 'C'},        {"mark-gaps", no_argument, NULL, 'M'},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
     struct job j = {.out_fd = -1};
     int c;
     while ((c = pf_option_next(argc, argv, ":o:h", longs)) != -1) {
@@ -203,6 +209,8 @@ int pf_cli_extract(int argc, char **argv)
             j.out = optarg;
         } else if (c == 'C') {
             j.clear = true;
+        } else if (c == 'M') {
+            j.mark_gaps = true;
         } else {
             j.force = true;
         }

@@ -11,7 +11,8 @@ static const char help[] =
     "plainflow list DIR [--json]\n\n"
     "The flows of a result as a table: number, time (UTC), client and server, server name,\n"
     "version, cipher suite, status, reason, plaintext bytes of the client and of the server, and\n"
-    "of partial flows the share that was recovered.\n\n"
+    "of partial flows the share of the plaintext that was recovered (with '~' the share of the\n"
+    "records, where what is missing cannot be known to the byte; '?' where neither is known).\n\n"
     "  --json   the lines of flows.jsonl as they are\n";
 
 static void end_text(const char *host, unsigned port, char out[END_TEXT])
@@ -21,27 +22,41 @@ static void end_text(const char *host, unsigned port, char out[END_TEXT])
     (void)snprintf(out, END_TEXT, strchr(safe, ':') != NULL ? "[%s]:%u" : "%s:%u", safe, port);
 }
 
-/* Of what was sent: the bytes recovered, where it is known how many there were. */
+/* Rounded down: 100.0% is for flows that are whole. */
+static void percent(const char *about, uint64_t have, uint64_t missing, char out[SHARE_TEXT])
+{
+    double all = (double)have + (double)missing;
+    if (all > 0) {
+        double tenths = (double)(unsigned)(1000 * ((double)have / all));
+        (void)snprintf(out, SHARE_TEXT, "%s%.1f%%", about, tenths / 10);
+    }
+}
+
+/* Of what was sent: the bytes recovered; about, by records, where only their number is known. */
 static void share_text(const struct pf_flow *f, char out[SHARE_TEXT])
 {
-    double have = 0;
-    double missing = 0;
+    uint64_t bytes[2] = {0, 0};
+    uint64_t records[2] = {0, 0};
+    bool exact = true;
+    bool known = true;
+    for (unsigned d = 0; d < 2; d++) {
+        exact &= f->dir[d].missing_bytes != PF_COUNT_UNKNOWN;
+        known &= f->dir[d].missing_records != PF_COUNT_UNKNOWN;
+        bytes[0] += f->dir[d].bytes;
+        bytes[1] += f->dir[d].missing_bytes;
+        records[0] += f->dir[d].records;
+        records[1] += f->dir[d].missing_records;
+    }
     (void)snprintf(out, SHARE_TEXT, "-");
     if (strcmp(f->status, "partial") != 0) {
         return;
     }
-    for (unsigned d = 0; d < 2; d++) {
-        if (f->dir[d].missing_bytes == PF_COUNT_UNKNOWN) {
-            (void)snprintf(out, SHARE_TEXT, "?");
-            return;
-        }
-        have += (double)f->dir[d].bytes;
-        missing += (double)f->dir[d].missing_bytes;
-    }
-    if (have + missing > 0) {
-        /* Rounded down: 100.0% is for flows that are whole. */
-        double tenths = (double)(unsigned)(1000 * have / (have + missing));
-        (void)snprintf(out, SHARE_TEXT, "%.1f%%", tenths / 10);
+    if (exact) {
+        percent("", bytes[0], bytes[1], out);
+    } else if (known) {
+        percent("~", records[0], records[1], out);
+    } else {
+        (void)snprintf(out, SHARE_TEXT, "?");
     }
 }
 

@@ -180,6 +180,7 @@ enum pf_status pf_plain_next(struct pf_plain *p, struct pf_piece *out, struct pf
         .side = (enum pf_side)item.dir, .gap = item.is_gap, .offset = item.offset};
     if (item.is_gap) {
         out->packet = item.gap.packet_after;
+        out->packet_before = item.gap.packet_before;
         out->lost_records = item.gap.records;
         out->lost_bytes = item.gap.bytes;
     } else {

@@ -134,7 +134,11 @@ void pf_records_want_clear(struct pf_records *r)
 
 static uint64_t packet_of(const struct lane *lane)
 {
-    return lane->head.is_gap ? lane->head.gap.packet_after : lane->head.record.packet;
+    if (!lane->head.is_gap) {
+        return lane->head.record.packet;
+    }
+    /* No packet behind it: what is missing at the end comes last. */
+    return lane->head.gap.packet_after != 0 ? lane->head.gap.packet_after : UINT64_MAX;
 }
 
 enum pf_status pf_records_next(struct pf_records *r, struct pf_records_item *out,
