@@ -64,6 +64,7 @@ if(TARGET plainflow)
 endif()
 
 include(cli/cli.cmake)
+include(secrets/secrets.cmake)
 
 # ---- the sanitizer builds, as stages of the release build's suite (tools/test)
 

@@ -212,13 +212,12 @@ static enum pf_reason why_partial(struct pf_conn *c)
     return PF_REASON_BYTES_MISSING;
 }
 
-/* A direction whose bytes nothing could be done with, although the other one was opened. */
+/* TLS 1.3: a direction whose protected records could not be opened, although the other's were. */
 static bool one_is_locked(const struct pf_conn *c)
 {
     for (int d = 0; d < 2; d++) {
         const struct pf_half *h = &c->half[d];
-        bool fed = pf_stream_end(&h->in) > 0;
-        if (fed && !h->proved && h->phase != PF_PHASE_NONE) {
+        if (!h->proved && h->phase != PF_PHASE_NONE) {
             return true;
         }
     }
