@@ -83,15 +83,26 @@ static bool needs_rsa_key(const struct pf_handshake *hs)
                                           !pf_handshake_has(hs, PF_FACT_SERVER_KEY_EXCHANGE));
 }
 
+static bool keylog_was_cut(const struct pf_conn *c)
+{
+    const struct pf_keylog *log = c->env->secrets.keylog;
+    return log != NULL && pf_keylog_counts(log).dropped > 0;
+}
+
 static enum pf_reason no_secret(struct pf_conn *c, const struct pf_handshake *hs)
 {
     if (pf_secret_resumed(hs) && hs->version != PF_VERSION_TLS13 && !hs->search.origin_locked) {
         say(c, "resumes a session whose full handshake is not in the captures: add the capture "
-               "that holds it, or a key log with its CLIENT_RANDOM line");
+               "that holds it (with --two-pass, in any order), or a key log with its secret");
         return PF_REASON_SESSION_NOT_SEEN;
     }
     if (needs_rsa_key(hs)) {
         return no_rsa_key(c, hs);
+    }
+    if (keylog_was_cut(c)) {
+        say(c, "the key logs did not fit into memory, and its secret may be among what was left "
+               "out: give more with --memory, or a shorter key log");
+        return PF_REASON_LIMIT_REACHED;
     }
     if (hs->suite->kx == PF_KX_PSK) {
         say(c, "%s: give the pre-shared key with --psk, or a key log with --keylog",
@@ -109,7 +120,8 @@ static enum pf_reason why_no_handshake(struct pf_conn *c, const struct pf_handsh
 {
     bool client = pf_handshake_has(hs, PF_FACT_CLIENT_HELLO);
     bool server = pf_handshake_has(hs, PF_FACT_SERVER_HELLO);
-    if (!client && !server) {
+    bool cut = c->half[0].plain_cut || c->half[1].plain_cut;
+    if (!client && !server && !cut) {
         say(c, "the capture has no hello of this connection: it begins in its middle");
         return PF_REASON_NO_HANDSHAKE;
     }
@@ -118,8 +130,8 @@ static enum pf_reason why_no_handshake(struct pf_conn *c, const struct pf_handsh
             c->alert_from == PF_C2S ? "the client" : "the server", pf_alert_name(c->alert_code));
         return PF_REASON_HANDSHAKE_FAILED;
     }
-    if (c->half[0].plain_cut || c->half[1].plain_cut || client != server) {
-        if (client != server && !c->half[0].plain_cut && !c->half[1].plain_cut) {
+    if (cut || client != server) {
+        if (!cut) {
             say(c, "only the %s's side of the handshake was captured",
                 client ? "client" : "server");
         } else {
@@ -137,11 +149,14 @@ static bool is_cut(const struct pf_conn *c, const struct pf_handshake *hs)
     if (!pf_handshake_has(hs, PF_FACT_CLIENT_HELLO | PF_FACT_SERVER_HELLO)) {
         return true;
     }
-    if (hs->suite == NULL || hs->version == PF_VERSION_TLS13 || pf_secret_resumed(hs)) {
+    if (hs->suite == NULL || hs->version == PF_VERSION_TLS13) {
         return false;
     }
     bool lost = pf_handshake_has(hs, PF_FACT_TRANSCRIPT_LOST) || c->half[0].plain_cut ||
                 c->half[1].plain_cut;
+    if (pf_secret_resumed(hs)) {
+        return lost && pf_secret_resumed_id(hs).len == 0; /* it may have been a full one */
+    }
     return needs_rsa_key(hs) && was_given_a_key(c) &&
            (!pf_handshake_has(hs, PF_FACT_CLIENT_KEY_EXCHANGE) ||
             (hs->extended_master && (lost || !pf_handshake_has(hs, PF_FACT_SERVER_DONE))));

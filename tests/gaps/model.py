@@ -47,7 +47,8 @@ def without_iv(clean, side, touched, holes):
     mac = 20 if clean.etm else 0
     if not is_chained(clean):
         return set()
-    return {k for k in range(1, len(frames)) if not touched[k] and touched[k - 1] and
+    first = clean.first_sealed[side]
+    return {k for k in range(first + 1, len(frames)) if not touched[k] and touched[k - 1] and
             any(a < frames[k - 1].end and b > frames[k - 1].end - mac - 16 for a, b in holes)}
 
 
