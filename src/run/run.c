@@ -114,6 +114,8 @@ static enum pf_status sum_up(struct pf_run *r)
     }
     struct pf_run_counts counts = {
         .limit_sessions = pf_sessions_evicted(r->sessions),
+        .limit_keylog =
+            pf_keylog_counts(r->config.keylog).dropped + pf_keylog_counts(r->config.dsb).dropped,
         .key_flows = key_flows,
         .started_ns = r->started_wall_ns,
         .elapsed_ns = now_ns(CLOCK_MONOTONIC) - r->started_mono_ns,
@@ -366,7 +368,7 @@ static enum pf_status make_first(struct pf_run *r, const struct pf_options *o, s
 {
     struct pf_options first = *o;
     first.two_pass = false;
-    first.shards = 0; /* sessions of all shards serve each */
+    first.shards = 0;            /* sessions of all shards serve each */
     first.mode = PF_RUN_SECRETS; /* no store */
     first.output = NULL;
     first.inject = NULL;

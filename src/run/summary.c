@@ -89,6 +89,7 @@ static void collect_limits(struct pf_summary_store *s, const struct pf_run_count
     add_limit(s, "flows_given_up", "TLS flows were given up, in part or whole", c->limit_flows);
     add_limit(s, "flows_forgotten", "other connections were forgotten", c->limit_stubs);
     add_limit(s, "sessions_forgotten", "sessions were forgotten", c->limit_sessions);
+    add_limit(s, "keylog_lines_left_out", "lines of key logs did not fit", c->limit_keylog);
     s->manifest.limits = s->manifest_limits;
     s->manifest.limit_count = s->summary.limits.count;
 }

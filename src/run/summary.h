@@ -16,13 +16,14 @@
 #include "store/flows.h"
 #include "store/manifest.h"
 
-enum { PF_LIMIT_KINDS = 3 };
+enum { PF_LIMIT_KINDS = 4 };
 
 /* What the run counted. */
 struct pf_run_counts {
     uint64_t limit_flows;
     uint64_t limit_stubs;
     uint64_t limit_sessions;
+    uint64_t limit_keylog;
     const uint64_t *key_flows; /* per key of the ring */
     int64_t started_ns;
     uint64_t elapsed_ns;
