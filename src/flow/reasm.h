@@ -95,7 +95,7 @@ struct pf_piece {
 
 struct pf_seg;
 
-/* Read anchored, limited, conflicts, forgotten, late_bytes, wild; the rest is private. */
+/* Read anchored, origin, limited, conflicts, forgotten, late_bytes, wild; the rest is private. */
 struct pf_reasm {
     struct pf_reasm_env *env;
     struct pf_seg *root;      /* splay tree of what is held, by off */

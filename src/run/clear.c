@@ -30,12 +30,6 @@ static enum pf_status make(struct pf_tls_flow_env *env, struct pf_tls_flow *t)
     return PF_OK;
 }
 
-static void anchor(struct pf_tls_flow *t, int side, uint32_t seq)
-{
-    t->clear->side[side].seq = seq;
-    pf_reasm_anchor(&t->reasm[side], seq);
-}
-
 enum pf_status pf_clear_begin(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
                               const struct pf_flow *flow)
 {
@@ -43,11 +37,13 @@ enum pf_status pf_clear_begin(struct pf_tls_flow_env *env, struct pf_tls_flow *t
     for (int s = 0; s < 2 && st == PF_OK; s++) {
         uint32_t seq;
         struct pf_span span;
+        bool held = pf_reasm_peek_lowest(&t->reasm[s], &seq, &span);
+        uint8_t seen = flow->side[s].seen;
         t->clear->side[s].on = true;
-        if ((flow->side[s].seen & PF_SIDE_SYN) != 0) {
-            anchor(t, s, flow->side[s].isn + 1);
-        } else if (pf_reasm_peek_lowest(&t->reasm[s], &seq, &span)) {
-            anchor(t, s, seq);
+        if (t->late && !held && (seen & PF_SIDE_DATA) != 0) {
+            pf_reasm_anchor(&t->reasm[s], flow->side[s].next); /* what came before was not kept */
+        } else if ((seen & PF_SIDE_SYN) != 0) {
+            pf_reasm_anchor(&t->reasm[s], flow->side[s].isn + 1);
         }
     }
     return st;
@@ -59,9 +55,9 @@ enum pf_status pf_clear_begin_side(struct pf_tls_flow_env *env, struct pf_tls_fl
     enum pf_status st = make(env, t);
     if (st == PF_OK) {
         t->clear->side[side].on = true;
-        t->clear->ack_known = true;
+        t->clear->ack_known = side != t->client;
         t->clear->ack = from;
-        anchor(t, side, from);
+        pf_reasm_anchor(&t->reasm[side], from);
     }
     return st;
 }
@@ -80,12 +76,16 @@ void pf_clear_free(struct pf_tls_flow_env *env, struct pf_tls_flow *t)
     t->clear = NULL;
 }
 
-void pf_clear_anchor(struct pf_tls_flow *t, const struct pf_flow *flow, const struct pf_pkt *pkt)
+void pf_clear_note(struct pf_tls_flow *t, const struct pf_flow *flow, const struct pf_pkt *pkt)
 {
-    int s = pkt->side;
-    bool syn = (flow->side[s].seen & PF_SIDE_SYN) != 0;
-    if (!t->reasm[s].anchored && (syn || pkt->len > 0)) {
-        anchor(t, s, syn ? flow->side[s].isn + 1 : pkt->seq);
+    struct pf_clear *c = t->clear;
+    if ((flow->side[pkt->side].seen & PF_SIDE_SYN) != 0) {
+        pf_reasm_anchor(&t->reasm[pkt->side], flow->side[pkt->side].isn + 1);
+    }
+    if (pkt->len > 0 && (pkt->flags & PF_TCP_ACK) != 0) {
+        unsigned i = c->ack_count++ % PF_CLEAR_ACKS;
+        c->acks[i].packet = pkt->number;
+        c->acks[i].ack = pkt->ack;
     }
 }
 
@@ -161,18 +161,24 @@ static void note_protocol(struct pf_tls_flow *t)
     }
 }
 
-static void note_hello(struct pf_clear *clear, const struct pf_tls_flow *t, int side, size_t at)
+/* What the packet acknowledged that the client's hello begins in. */
+static void note_ack(struct pf_clear *clear, int side, size_t at)
 {
     size_t count;
+    uint64_t packet = 0;
     const struct part *parts = parts_of(&clear->side[side], &count);
-    for (size_t i = 0; i < count && side == t->client && clear->hello_packet == 0; i++) {
-        clear->hello_packet = parts[i].end > at ? parts[i].packet : 0;
+    for (size_t i = 0; i < count && packet == 0; i++) {
+        packet = parts[i].end > at ? parts[i].packet : 0;
+    }
+    for (unsigned i = 0; i < PF_CLEAR_ACKS && packet != 0 && !clear->ack_known; i++) {
+        clear->ack_known = clear->acks[i].packet == packet;
+        clear->ack = clear->acks[i].ack;
     }
 }
 
-/* From byte `at` on this side is TLS. */
+/* From byte `at` on this side is TLS. whole: that is known to be its beginning. */
 static enum pf_status begin_tls(struct pf_tls_flow_env *env, struct pf_tls_flow *t, int side,
-                                size_t at)
+                                size_t at, bool whole)
 {
     struct pf_clear_side *c = &t->clear->side[side];
     enum pf_status st = PF_OK;
@@ -181,10 +187,12 @@ static enum pf_status begin_tls(struct pf_tls_flow_env *env, struct pf_tls_flow 
         st = pf_tls_flow_connect(env, t);
     }
     note_protocol(t);
-    note_hello(t->clear, t, side, at);
+    if (side == t->client) {
+        note_ack(t->clear, side, at);
+    }
     st = st == PF_OK ? write_clear(env, t, side, at) : st;
     c->on = false;
-    if (st == PF_OK && c->hole && at == c->bytes.len) {
+    if (st == PF_OK && c->hole && !whole && at >= c->hole_at) {
         st = pf_tls_flow_feed(env, t, side, &c->lost);
     }
     st = st == PF_OK ? feed_rest(env, t, side, at) : st;
@@ -193,17 +201,37 @@ static enum pf_status begin_tls(struct pf_tls_flow_env *env, struct pf_tls_flow 
     return st;
 }
 
+/* The same where nothing shows it: in the last hole, or else behind all that there is. */
+static enum pf_status begin_blindly(struct pf_tls_flow_env *env, struct pf_tls_flow *t, int side)
+{
+    const struct pf_clear_side *c = &t->clear->side[side];
+    return begin_tls(env, t, side, c->hole ? c->hole_at : c->bytes.len, false);
+}
+
+/* The stream offset that the client's hello acknowledges. */
+static uint64_t ack_offset(const struct pf_tls_flow *t, int side)
+{
+    return t->clear->ack - (uint32_t)t->reasm[side].origin;
+}
+
 /* Where in the held bytes the one stands that the client's hello acknowledges as next; false: not
  * there (yet). */
-static bool acknowledged(const struct pf_clear *c, int side, size_t *at)
+static bool acknowledged(const struct pf_tls_flow *t, int side, size_t *at)
 {
-    const struct pf_clear_side *s = &c->side[side];
-    uint64_t off = (uint32_t)(c->ack - s->seq);
-    if (!c->ack_known || off > s->off || s->off - off > s->bytes.len) {
+    const struct pf_clear_side *s = &t->clear->side[side];
+    uint64_t off = ack_offset(t, side);
+    if (!t->clear->ack_known || off > s->off || s->off - off > s->bytes.len) {
         return false;
     }
     *at = s->bytes.len - (size_t)(s->off - off);
     return true;
+}
+
+static bool looks_like_record(const struct pf_clear_side *c, size_t at)
+{
+    return at < c->bytes.len &&
+           pf_hs_looks_like((struct pf_span){c->bytes.ptr + at, c->bytes.len - at}) ==
+               PF_LOOKS_RECORD;
 }
 
 /*
@@ -215,16 +243,23 @@ static bool begins_as_told(const struct pf_tls_flow *t, int side, size_t *at)
     const struct pf_clear_side *c = &t->clear->side[side];
     size_t count;
     const struct part *parts = parts_of(c, &count);
-    if (t->is != PF_FLOW_TLS || !acknowledged(t->clear, side, at)) {
+    if (t->is != PF_FLOW_TLS) {
         return false;
     }
-    struct pf_span rest = {c->bytes.ptr + *at, c->bytes.len - *at};
-    size_t last = count > 1 ? parts[count - 2].end : 0;
-    if (rest.len > 0 && pf_hs_looks_like(rest) != PF_LOOKS_RECORD && last > *at) {
-        *at = last;
-        rest = (struct pf_span){c->bytes.ptr + last, c->bytes.len - last};
+    size_t from = 0;
+    if (acknowledged(t, side, &from) && looks_like_record(c, from)) {
+        *at = from;
+        return true;
     }
-    return rest.len > 0 && pf_hs_looks_like(rest) == PF_LOOKS_RECORD;
+    size_t start = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (start >= from && looks_like_record(c, start)) {
+            *at = start;
+            return true;
+        }
+        start = parts[i].end;
+    }
+    return false;
 }
 
 static enum pf_status look(struct pf_tls_flow_env *env, struct pf_tls_flow *t, int side)
@@ -232,47 +267,32 @@ static enum pf_status look(struct pf_tls_flow_env *env, struct pf_tls_flow *t, i
     struct pf_clear_side *c = &t->clear->side[side];
     enum pf_looks looks;
     size_t at;
-    if (begins_as_told(t, side, &at)) {
-        return begin_tls(env, t, side, at);
+    if (pf_starttls_find(bytes_of(c), &c->looked, &looks)) {
+        if (t->is != PF_FLOW_TLS) {
+            t->client = (uint8_t)(looks == PF_LOOKS_CLIENT_HELLO ? side : 1 - side);
+        }
+        return begin_tls(env, t, side, c->looked, true);
     }
-    if (!pf_starttls_find(bytes_of(c), &c->looked, &looks)) {
-        return PF_OK;
-    }
-    if (t->is != PF_FLOW_TLS) {
-        t->client = (uint8_t)(looks == PF_LOOKS_CLIENT_HELLO ? side : 1 - side);
-    }
-    return begin_tls(env, t, side, c->looked);
+    return begins_as_told(t, side, &at) ? begin_tls(env, t, side, at, false) : PF_OK;
 }
 
-/* A hole in the clear is of no matter; one that TLS begins in, or behind, is told to TLS. */
+/* A hole in the clear is of no matter; one that TLS begins in is told to TLS. */
 static enum pf_status take_hole(struct pf_tls_flow_env *env, struct pf_tls_flow *t, int side,
                                 const struct pf_piece *p)
 {
     struct pf_clear_side *c = &t->clear->side[side];
-    uint64_t off = (uint32_t)(t->clear->ack - c->seq);
     uint64_t end = c->off + p->len;
-    c->hole = t->is == PF_FLOW_TLS;
+    c->hole = true;
+    c->hole_at = c->bytes.len;
     c->lost = *p;
-    if (c->hole && t->clear->ack_known && side != t->client) {
-        c->hole = off <= end;
-        c->lost.len = off > c->off && off <= end ? end - off : p->len;
+    if (t->clear->ack_known && side != t->client) {
+        uint64_t off = ack_offset(t, side);
+        c->hole = off < end;
+        c->lost.len = end - (off > c->off && off < end ? off : c->off);
     }
     c->off = end;
-    bool at_end = p->packet == 0;
-    c->hole = c->hole && c->lost.len > 0;
-    return c->hole && at_end ? begin_tls(env, t, side, c->bytes.len) : PF_OK;
-}
-
-/* There is no room for more in the clear. */
-static enum pf_status give_up(struct pf_tls_flow_env *env, struct pf_tls_flow *t, int side,
-                              const struct pf_piece *p)
-{
-    if (t->is != PF_FLOW_TLS) {
-        t->is = PF_FLOW_OTHER;
-        return PF_OK;
-    }
-    enum pf_status st = begin_tls(env, t, side, t->clear->side[side].bytes.len);
-    return st == PF_OK ? pf_tls_flow_feed(env, t, side, p) : st;
+    bool at_end = p->packet == 0 && t->is == PF_FLOW_TLS;
+    return c->hole && at_end ? begin_blindly(env, t, side) : PF_OK;
 }
 
 static enum pf_status take_data(struct pf_tls_flow_env *env, struct pf_tls_flow *t, int side,
@@ -281,27 +301,19 @@ static enum pf_status take_data(struct pf_tls_flow_env *env, struct pf_tls_flow 
     struct pf_clear_side *c = &t->clear->side[side];
     const struct part part = {
         .end = c->bytes.len + (size_t)p->len, .packet = p->packet, .ts_ns = p->ts_ns};
-    if (part.end > PF_CLEAR_BYTES || c->pieces.len / sizeof part == PF_CLEAR_PIECES) {
-        return give_up(env, t, side, p);
+    bool full = part.end > PF_CLEAR_BYTES || c->pieces.len / sizeof part == PF_CLEAR_PIECES;
+    if (full && t->is != PF_FLOW_TLS) {
+        t->is = PF_FLOW_OTHER;
+        return PF_OK;
     }
-    bool behind_hole = c->hole;
-    size_t before = c->bytes.len;
+    if (full) {
+        enum pf_status st = begin_blindly(env, t, side);
+        return st == PF_OK ? pf_tls_flow_feed(env, t, side, p) : st;
+    }
     enum pf_status st = pf_buf_append(&c->bytes, p->data, (size_t)p->len);
     st = st == PF_OK ? pf_buf_append(&c->pieces, &part, sizeof part) : st;
     c->off += p->len;
-    if (st != PF_OK || !behind_hole) {
-        return st == PF_OK ? look(env, t, side) : st;
-    }
-    /* TLS may have begun in the hole: unless it does here, it has. */
-    c->looked = before;
-    st = look(env, t, side);
-    if (st == PF_OK && c->on) {
-        c->bytes.len = before;
-        c->pieces.len -= sizeof part;
-        st = begin_tls(env, t, side, before);
-        st = st == PF_OK ? pf_tls_flow_feed(env, t, side, p) : st;
-    }
-    return st;
+    return st == PF_OK ? look(env, t, side) : st;
 }
 
 enum pf_status pf_clear_piece(struct pf_tls_flow_env *env, struct pf_tls_flow *t, int side,
@@ -325,18 +337,18 @@ void pf_clear_relieve(struct pf_tls_flow *t)
         pf_buf_fini(&c->bytes);
         pf_buf_fini(&c->pieces);
         c->looked = 0;
+        c->hole_at = 0;
     }
 }
 
 bool pf_clear_is_stuck(const struct pf_tls_flow *t, int side)
 {
     const struct pf_reasm *r = &t->reasm[side];
-    return pf_clear_takes(t->clear, side) &&
+    return t->is == PF_FLOW_CLEAR && pf_clear_takes(t->clear, side) &&
            (r->segs >= PF_REASM_HOLD_SEGS || r->held >= PF_REASM_HOLD_BYTES);
 }
 
-enum pf_status pf_clear_packet(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
-                               const struct pf_pkt *pkt)
+enum pf_status pf_clear_packet(struct pf_tls_flow_env *env, struct pf_tls_flow *t)
 {
     struct pf_clear *c = t->clear;
     if (t->is != PF_FLOW_TLS) {
@@ -345,10 +357,6 @@ enum pf_status pf_clear_packet(struct pf_tls_flow_env *env, struct pf_tls_flow *
         return PF_OK;
     }
     int server = 1 - t->client;
-    if (!c->ack_known && c->hello_packet == pkt->number && (pkt->flags & PF_TCP_ACK) != 0) {
-        c->ack_known = true;
-        c->ack = pkt->ack;
-    }
     enum pf_status st = c->side[server].on ? look(env, t, server) : PF_OK;
     if (st == PF_OK && !c->side[0].on && !c->side[1].on) {
         pf_clear_free(env, t);
@@ -361,7 +369,7 @@ enum pf_status pf_clear_end(struct pf_tls_flow_env *env, struct pf_tls_flow *t)
     enum pf_status st = PF_OK;
     for (int s = 0; s < 2 && st == PF_OK && t->is == PF_FLOW_TLS; s++) {
         if (pf_clear_takes(t->clear, s)) {
-            st = begin_tls(env, t, s, t->clear->side[s].bytes.len);
+            st = begin_blindly(env, t, s);
         }
     }
     return st;

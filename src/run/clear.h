@@ -28,25 +28,29 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { PF_CLEAR_BYTES = 16 * 1024, PF_CLEAR_PIECES = 256 };
+enum { PF_CLEAR_BYTES = 16 * 1024, PF_CLEAR_PIECES = 256, PF_CLEAR_ACKS = 2 * PF_REASM_HOLD_SEGS };
 
 struct pf_tls_flow;
 struct pf_tls_flow_env;
 
 struct pf_clear_side {
-    bool on;       /* TLS has not begun on this side */
-    bool hole;     /* something is missing in front of what comes next, and nobody was told */
-    uint32_t seq;  /* sequence number of stream offset 0 */
-    uint64_t off;  /* stream offset behind what was taken */
-    size_t looked; /* no hello begins before this byte */
+    bool on;        /* TLS has not begun on this side */
+    bool hole;      /* something is missing, and nobody was told */
+    size_t hole_at; /* in bytes: the last one */
+    uint64_t off;   /* stream offset behind what was taken */
+    size_t looked;  /* no hello begins before this byte */
     struct pf_buf bytes;
     struct pf_buf pieces; /* where each packet's bytes end */
-    struct pf_piece lost; /* with hole */
+    struct pf_piece lost; /* with hole: as much of it as may be of TLS */
 };
 
 struct pf_clear {
     struct pf_clear_side side[2];
-    uint64_t hello_packet; /* that the client's hello begins in; 0: not found yet */
+    struct {
+        uint64_t packet;
+        uint32_t ack;
+    } acks[PF_CLEAR_ACKS]; /* of the last packets: one may bring the hello only when it is whole */
+    unsigned ack_count;
     bool ack_known;
     uint32_t ack; /* by the client's hello: the server's TLS does not begin before it */
 };
@@ -59,8 +63,8 @@ PF_MUST_USE enum pf_status pf_clear_begin_side(struct pf_tls_flow_env *env, stru
                                                int side, uint32_t from);
 void pf_clear_free(struct pf_tls_flow_env *env, struct pf_tls_flow *t);
 
-/* Before a packet is pushed: a side whose SYN was not captured begins where it is first seen. */
-void pf_clear_anchor(struct pf_tls_flow *t, const struct pf_flow *flow, const struct pf_pkt *pkt);
+/* Before a packet is pushed. */
+void pf_clear_note(struct pf_tls_flow *t, const struct pf_flow *flow, const struct pf_pkt *pkt);
 
 /* Pieces of this side go to pf_clear_piece. */
 static inline bool pf_clear_takes(const struct pf_clear *c, int side)
@@ -73,13 +77,12 @@ PF_MUST_USE enum pf_status pf_clear_piece(struct pf_tls_flow_env *env, struct pf
                                           int side, const struct pf_piece *p);
 
 /* After a packet and its pieces. */
-PF_MUST_USE enum pf_status pf_clear_packet(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
-                                           const struct pf_pkt *pkt);
+PF_MUST_USE enum pf_status pf_clear_packet(struct pf_tls_flow_env *env, struct pf_tls_flow *t);
 
 /* Gives back what is kept; TLS is still looked for in what comes. */
 void pf_clear_relieve(struct pf_tls_flow *t);
 
-/* Too much is held behind a hole: it is not waited for any longer. */
+/* Too much is held behind a hole of a flow that may never be TLS: it is not waited for. */
 bool pf_clear_is_stuck(const struct pf_tls_flow *t, int side);
 
 /* No more bytes will come: what is left of a TLS flow's clear bytes is written. */

@@ -290,13 +290,16 @@ enum pf_status pf_tls_flow_connect(struct pf_tls_flow_env *env, struct pf_tls_fl
 
 /* Once it is clear that it is TLS, or turns to it: all that was held goes on. */
 static enum pf_status begin(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
-                            const struct pf_flow *flow, uint64_t at)
+                            const struct pf_flow *flow, const struct pf_pkt *pkt, uint64_t at)
 {
     t->at = at;
     enum pf_status st =
         t->is == PF_FLOW_CLEAR ? pf_clear_begin(env, t, flow) : pf_tls_flow_connect(env, t);
     if (st == PF_OK && t->seek) {
-        st = pf_clear_begin_side(env, t, 1 - t->client, t->seek_from);
+        st = pf_clear_begin_side(env, t, t->seek_side, t->seek_from);
+    }
+    if (st == PF_OK && t->clear != NULL && pkt != NULL) {
+        pf_clear_note(t, flow, pkt);
     }
     int first = t->client; /* which may turn out to be the other one meanwhile */
     for (int i = 0; i < 2 && st == PF_OK; i++) {
@@ -308,14 +311,14 @@ static enum pf_status begin(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
 static enum pf_status clear_packet(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
                                    const struct pf_flow *flow, const struct pf_pkt *pkt)
 {
-    pf_clear_anchor(t, flow, pkt);
+    pf_clear_note(t, flow, pkt);
     pf_reasm_push(&t->reasm[pkt->side], pkt);
     enum pf_status st = pump(env, t, pkt->side, pkt->number);
     while (st == PF_OK && pf_clear_is_stuck(t, pkt->side)) {
         pf_reasm_skip(&t->reasm[pkt->side]);
         st = pump(env, t, pkt->side, pkt->number);
     }
-    return st == PF_OK ? pf_clear_packet(env, t, pkt) : st;
+    return st == PF_OK ? pf_clear_packet(env, t) : st;
 }
 
 static bool is_decided(const struct pf_tls_flow *t)
@@ -342,13 +345,13 @@ static enum pf_status undecided_packet(struct pf_tls_flow_env *env, struct pf_tl
             return PF_ERR_INTERNAL; /* nothing comes out before the anchor */
         }
         pf_decide(t, flow, &p, false);
-        enum pf_status st = is_decided(t) ? begin(env, t, flow, pkt->number) : PF_OK;
-        return st == PF_OK && t->clear != NULL ? pf_clear_packet(env, t, pkt) : st;
+        enum pf_status st = is_decided(t) ? begin(env, t, flow, pkt, pkt->number) : PF_OK;
+        return st == PF_OK && t->clear != NULL ? pf_clear_packet(env, t) : st;
     }
     if (t->is == PF_FLOW_OTHER) {
         return PF_OK;
     }
-    enum pf_status st = begin(env, t, flow, pkt->number);
+    enum pf_status st = begin(env, t, flow, pkt, pkt->number);
     if (t->clear != NULL) {
         return st == PF_OK ? clear_packet(env, t, flow, pkt) : st;
     }
@@ -520,7 +523,7 @@ enum pf_status pf_tls_flow_end(struct pf_tls_flow_env *env, struct pf_tls_flow *
     }
     if (t->is == PF_FLOW_UNDECIDED) {
         pf_decide(t, flow, NULL, true);
-        st = is_decided(t) ? begin(env, t, flow, PF_POSITION_END) : PF_OK;
+        st = is_decided(t) ? begin(env, t, flow, NULL, PF_POSITION_END) : PF_OK;
     }
     if (t->is == PF_FLOW_OTHER) {
         return PF_OK;
@@ -561,7 +564,7 @@ enum pf_status pf_tls_flow_give_up(struct pf_tls_flow_env *env, struct pf_tls_fl
     t->given_up = true;
     if (t->is == PF_FLOW_UNDECIDED) {
         pf_decide(t, flow, NULL, true);
-        return is_decided(t) ? begin(env, t, flow, PF_POSITION_END) : PF_OK;
+        return is_decided(t) ? begin(env, t, flow, NULL, PF_POSITION_END) : PF_OK;
     }
     enum pf_status st = PF_OK;
     while (st == PF_OK && t->parked) {

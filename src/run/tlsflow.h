@@ -96,7 +96,9 @@ struct pf_tls_flow {
         struct pf_job *head; /* runs that are opened elsewhere, in the order of the stream */
         struct pf_job *tail;
     } jobs[2];
-    bool seek;        /* the server's TLS is to be looked for, from seek_from on */
+    bool front; /* a hello was seen, but not yet what stands in front of it */
+    bool seek;  /* TLS is to be looked for on seek_side, from seek_from on */
+    uint8_t seek_side;
     uint8_t starttls; /* enum pf_starttls: what TLS began behind */
     uint32_t seek_from;
     uint64_t at;                 /* the packet that the run has come to with this flow */
