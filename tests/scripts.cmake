@@ -55,6 +55,8 @@ if(TARGET plainflow)
   foreach(part events chunks)
     pf_script(overlap ${part} 300 ${CMAKE_CURRENT_SOURCE_DIR}/overlap/overlap ${part})
   endforeach()
+  pf_script(pipeline locked_protocols 60
+    ${CMAKE_CURRENT_SOURCE_DIR}/pipeline/locked_protocols)
   pf_script(pipeline secrets_on_the_way 300
     ${CMAKE_CURRENT_SOURCE_DIR}/pipeline/secrets_on_the_way)
   pf_script(corpus third_party 900 ${CMAKE_CURRENT_SOURCE_DIR}/corpus/run)
