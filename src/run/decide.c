@@ -3,8 +3,9 @@
 
 #include "run/starttls.h"
 #include "tls/hsmsg.h"
+#include "tls/stream.h"
 
-enum { LOOK_BYTES = 64 };
+enum { LOOK_BYTES = 64, INSIDE_BYTES = 40 * 1024 /* two records */ };
 
 /* The lowest held segment of a side. */
 struct lowest {
@@ -125,6 +126,14 @@ static void by_start(struct pf_tls_flow *t, const struct lowest l[2], int side, 
     }
 }
 
+/* The capture may begin in the middle of a record. */
+static bool holds_records(struct pf_tls_flow *t, int side)
+{
+    uint8_t bytes[INSIDE_BYTES];
+    size_t n = pf_reasm_peek_prefix(&t->reasm[side], bytes, sizeof bytes);
+    return pf_frame_is_inside((struct pf_span){bytes, n});
+}
+
 static void by_rest(struct pf_tls_flow *t, const struct lowest l[2], bool force)
 {
     for (int s = 0; s < 2; s++) {
@@ -136,7 +145,8 @@ static void by_rest(struct pf_tls_flow *t, const struct lowest l[2], bool force)
             t->ssl2 = true;
             return;
         }
-        if (l[s].looks == PF_LOOKS_RECORD && force) {
+        bool inside = force && l[s].looks == PF_LOOKS_OTHER && !l[s].at_start;
+        if ((l[s].looks == PF_LOOKS_RECORD && force) || (inside && holds_records(t, s))) {
             is_tls(t, guess_client(t)); /* the middle of a connection, or its beginning is lost */
             return;
         }

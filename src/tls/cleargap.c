@@ -8,6 +8,8 @@
 
 #include "base/cursor.h"
 
+enum { IV_BYTES = PF_BLOCK_MAX + PF_DIGEST_MAX }; /* held before a record that is looked for */
+
 enum pf_status pf_clear_gap(struct pf_half *h, const struct pf_frame *cut)
 {
     struct pf_loss *l = &h->loss;
@@ -86,6 +88,9 @@ enum pf_status pf_clear_find(struct pf_conn *c, struct pf_half *h)
     l->area += at;
     l->since_opened += at;
     h->framed += at;
+    if (h->framed - pf_stream_at(&h->in) > IV_BYTES) {
+        pf_stream_consume(&h->in, h->framed - IV_BYTES);
+    }
     if (found && (!short_of_bytes || gap || c->final)) {
         l->scan = false;
         l->scanned = true;

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { LONGEST = PF_RECORD_HEADER_LEN + PF_RECORD_MAX, DROP_AT = 32 * 1024, STRIDE = 64 };
+
 void pf_copies_free(struct pf_copies *copies)
 {
     if (copies != NULL) {
@@ -70,7 +72,11 @@ static void note(struct pf_copies *copies, struct pf_conflict one)
         }
         return;
     }
+    if (n == PF_CONFLICTS_KEPT && one.packet <= copies->highest) {
+        return; /* not listed any more, and probably counted */
+    }
     copies->count++;
+    copies->highest = one.packet > copies->highest ? one.packet : copies->highest;
     if (pf_buf_append(&copies->conflicts, &one, sizeof one) == PF_OK) {
         all = conflicts_of(copies, &n);
         memmove(&all[at + 1], &all[at], (n - 1 - at) * sizeof *all);
@@ -103,6 +109,24 @@ static bool cut_front(struct pf_copy *copy, uint64_t pos, bool verified)
     return true;
 }
 
+/* Lets go of the bytes before those of the first copy that is left: they come and go in order. */
+static void drop_bytes(struct pf_copies *copies)
+{
+    size_t n;
+    struct pf_copy *all = pf_copies_list(copies, &n);
+    uint32_t first = (uint32_t)copies->bytes.len;
+    for (size_t i = 0; i < n; i++) {
+        first = all[i].at < first ? all[i].at : first;
+    }
+    if (first < DROP_AT && n > 0) {
+        return;
+    }
+    pf_buf_consume(&copies->bytes, first);
+    for (size_t i = 0; i < n; i++) {
+        all[i].at -= first;
+    }
+}
+
 /* Copies of bytes before pos are settled. */
 static void settle(struct pf_copies *copies, uint64_t pos, bool verified)
 {
@@ -118,9 +142,12 @@ static void settle(struct pf_copies *copies, uint64_t pos, bool verified)
         }
     }
     copies->list.len = left * sizeof *all;
-    if (left == 0) {
-        copies->bytes.len = 0;
-    }
+    drop_bytes(copies);
+}
+
+bool pf_copies_any(const struct pf_half *h)
+{
+    return h->copies != NULL && h->copies->list.len > 0;
 }
 
 void pf_copies_verified(struct pf_half *h, uint64_t pos)
@@ -218,6 +245,9 @@ static enum pf_status keep(struct pf_conn *c, struct pf_copies *copies, struct p
 static size_t first_difference(const uint8_t *a, const uint8_t *b, size_t len)
 {
     size_t i = 0;
+    while (len - i >= STRIDE && memcmp(a + i, b + i, STRIDE) == 0) {
+        i += STRIDE;
+    }
     while (i < len && a[i] == b[i]) {
         i++;
     }
@@ -284,9 +314,21 @@ enum pf_status pf_copies_add(struct pf_conn *c, enum pf_dir dir, const struct pf
 
 /* ---- putting in place ---- */
 
+/* Of packets that brought the same bytes the first one is named. */
+static void credit(struct pf_half *h, const struct pf_copy *copy)
+{
+    uint64_t packet;
+    int64_t ts_ns;
+    pf_stream_packet(&h->in, copy->pos, &packet, &ts_ns);
+    if (copy->packet < packet && pf_stream_write(&h->in, copy->pos, h->copies->bytes.ptr + copy->at,
+                                                 copy->len, copy->packet, copy->ts_ns) != PF_OK) {
+        return; /* no memory for the name */
+    }
+}
+
 /* After the stream's bytes have changed: what the copies differ from now. Those that do not any
  * more were the true one. */
-static void compare_again(struct pf_half *h)
+static void compare_again(struct pf_half *h, uint64_t from, uint64_t to)
 {
     struct pf_copies *copies = h->copies;
     size_t n;
@@ -294,11 +336,12 @@ static void compare_again(struct pf_half *h)
     size_t left = 0;
     for (size_t i = 0; i < n; i++) {
         struct pf_copy copy = all[i];
-        if (copy.pos >= pf_stream_oldest(&h->in)) {
+        if (copy.pos < to && from < copy.pos + copy.len && copy.pos >= pf_stream_oldest(&h->in)) {
             const uint8_t *bytes = copies->bytes.ptr + copy.at;
             size_t diff = first_difference(bytes, pf_stream_bytes(&h->in, copy.pos), copy.len);
             int64_t ts_ns;
             if (diff == copy.len) {
+                credit(h, &copy);
                 continue;
             }
             copy.diff = copy.pos + diff;
@@ -307,6 +350,20 @@ static void compare_again(struct pf_half *h)
         all[left++] = copy;
     }
     copies->list.len = left * sizeof *all;
+}
+
+/* Whether what the packet brought there is among the copies. */
+static bool is_kept(const struct pf_copies *copies, const struct pf_copy *old)
+{
+    size_t n;
+    const struct pf_copy *all = pf_copies_list(copies, &n);
+    for (size_t i = 0; i < n; i++) {
+        if (all[i].packet == old->packet && all[i].pos <= old->pos &&
+            all[i].pos + all[i].len >= old->pos + old->len) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* What will be written over becomes a copy itself, packet by packet; of the chosen packets there is
@@ -322,7 +379,7 @@ static enum pf_status save(struct pf_conn *c, struct pf_half *h, const struct pf
         struct pf_copy old = {
             .pos = pos, .len = (uint32_t)(upto - pos), .diff = pos, .replaced = true};
         pf_stream_packet(&h->in, pos, &old.packet, &old.ts_ns);
-        if (!pf_choice_has(choice, old.packet)) {
+        if (!pf_choice_has(choice, old.packet) && !is_kept(h->copies, &old)) {
             st = keep(c, h->copies, old, pf_stream_bytes(&h->in, pos));
         }
         pos = upto;
@@ -335,19 +392,24 @@ enum pf_status pf_copies_put(struct pf_conn *c, struct pf_half *h, uint64_t base
 {
     size_t n;
     enum pf_status st = PF_OK;
+    uint64_t from = UINT64_MAX;
+    uint64_t to = 0;
     (void)pf_copies_list(h->copies, &n);
     for (size_t i = 0; i < n && st == PF_OK; i++) {
         struct pf_copy copy = pf_copies_list(h->copies, &n)[i];
-        bool there = copy.pos < choice->end && copy.pos + copy.len > base &&
-                     copy.pos >= pf_stream_oldest(&h->in);
-        if (there && pf_choice_has(choice, copy.packet)) {
+        bool there = copy.pos + copy.len > base && copy.pos >= pf_stream_oldest(&h->in);
+        bool taken = copy.pos < choice->end ? pf_choice_has(choice, copy.packet)
+                                            : pf_rule_takes(choice->rule, &copy);
+        if (there && taken) {
+            from = copy.pos < from ? copy.pos : from;
+            to = copy.pos + copy.len > to ? copy.pos + copy.len : to;
             st = save(c, h, &copy, choice);
             st = st == PF_OK ? pf_stream_write(&h->in, copy.pos, h->copies->bytes.ptr + copy.at,
                                                copy.len, copy.packet, copy.ts_ns)
                              : st;
         }
     }
-    compare_again(h);
+    compare_again(h, from, to);
     return st;
 }
 
@@ -367,15 +429,16 @@ static uint64_t base_of(const struct pf_half *h)
     return there ? base : h->framed;
 }
 
-static enum pf_status try_copies(struct pf_conn *c, enum pf_dir dir)
+static enum pf_status try_copies(struct pf_conn *c, enum pf_dir dir, bool last)
 {
     struct pf_half *h = &c->half[dir];
     struct pf_choice choice;
-    if (h->copies == NULL || h->copies->list.len == 0) {
+    if (!pf_copies_any(h)) {
         return PF_ERR_REJECTED;
     }
     uint64_t base = base_of(h);
-    enum pf_status st = pf_trial_run(c, dir, base, &choice);
+    enum pf_status st = pf_trial_run(c, dir, base, last, &choice);
+    h->retry_at = choice.end;
     if (st == PF_OK) {
         st = pf_copies_put(c, h, base, &choice);
         if (h->stage == PF_STAGE_PLAIN && pf_replay_restart(c)) {
@@ -393,8 +456,11 @@ enum pf_status pf_copies_judge(struct pf_conn *c, enum pf_dir dir, uint64_t end)
 {
     struct pf_half *h = &c->half[dir];
     uint64_t until = end + PF_STREAM_RECENT;
+    if (h->stage != PF_STAGE_PLAIN && until < h->framed + LONGEST + PF_STREAM_RECENT) {
+        until = h->framed + LONGEST + PF_STREAM_RECENT; /* what ends there is not the true record */
+    }
     bool over = c->final || pf_stream_end(&h->in) >= until || h->given_up == h->framed + 1;
-    enum pf_status st = try_copies(c, dir);
+    enum pf_status st = try_copies(c, dir, over);
     st = st == PF_ERR_REJECTED ? pf_replay(c, over) : st;
     if (st != PF_ERR_REJECTED || over) {
         return st;
@@ -402,6 +468,7 @@ enum pf_status pf_copies_judge(struct pf_conn *c, enum pf_dir dir, uint64_t end)
     h->waits = true;
     h->wait_until = until;
     h->wait_seen = c->copies_seen;
+    h->patience = 1;
     return PF_AGAIN;
 }
 
@@ -412,11 +479,13 @@ enum pf_status pf_copies_wait(struct pf_conn *c, enum pf_dir dir)
         return PF_OK;
     }
     bool over = c->final || pf_stream_end(&h->in) >= h->wait_until;
-    if (!over && c->copies_seen == h->wait_seen) {
+    bool news = c->copies_seen - h->wait_seen >= h->patience;
+    if (!over && (!news || pf_stream_end(&h->in) < h->retry_at)) {
         return PF_AGAIN;
     }
     h->wait_seen = c->copies_seen;
-    enum pf_status st = try_copies(c, dir);
+    h->patience *= 2;
+    enum pf_status st = try_copies(c, dir, over);
     st = st == PF_ERR_REJECTED ? pf_replay(c, over) : st;
     if (st != PF_ERR_REJECTED) {
         return st;

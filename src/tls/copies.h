@@ -5,8 +5,8 @@
  * Threads: the connection's owner.
  * Errors:  PF_ERR_NOMEM; at a limit a copy is forgotten.
  * Limits:  PF_COPIES_PER_BYTE copies over a byte, PF_COPIES_BYTES bytes of a direction, all from
- *          the budget; PF_TRIALS_PER_RECORD and PF_TRIALS_PER_FLOW trials, and never more bytes in
- *          trials than the direction had up to there, and a little.
+ *          the budget; PF_TRIALS_PER_RECORD and PF_TRIALS_PER_FLOW trials, and never more than
+ *          twice the bytes in trials that the direction had up to there, and a little.
  *
  * In the stream lies the copy that came first. When a record does not verify, sets of packets whose
  * copies are to be put in place of it are tried: all; those without doubt; then one, two, three ...
@@ -35,7 +35,7 @@ enum {
     PF_CONFLICTS_KEPT = 1024,
     PF_TRIALS_PER_RECORD = 64,
     PF_TRIALS_PER_FLOW = 4096,
-    PF_TRIAL_BYTES_FREE = 128 * 1024
+    PF_TRIAL_BYTES_FREE = 192 * 1024
 };
 
 /* A packet that was not true, or one of two of which neither verified (then true_packet is 0). */
@@ -71,6 +71,9 @@ PF_MUST_USE enum pf_status pf_copies_wait(struct pf_conn *c, enum pf_dir dir);
  * PF_ERR_REJECTED: there is none. Not while runs are detached.
  */
 PF_MUST_USE enum pf_status pf_copies_judge(struct pf_conn *c, enum pf_dir dir, uint64_t end);
+
+/* Whether there are copies that are not settled: then runs are opened in place, and soon. */
+bool pf_copies_any(const struct pf_half *h);
 
 /* Everything before pos was verified, or passed over and not verified: its copies are settled. */
 void pf_copies_verified(struct pf_half *h, uint64_t pos);

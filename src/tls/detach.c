@@ -45,7 +45,8 @@ enum pf_status pf_conn_detach(struct pf_conn *c, const struct pf_work *work,
                               struct pf_detached_run *run)
 {
     struct pf_half *h = &c->half[work->dir];
-    if (!h->proved || pf_chain_is_sequential(&h->chain) || h->framed <= h->sync_until) {
+    if (!h->proved || pf_copies_any(h) || pf_chain_is_sequential(&h->chain) ||
+        h->framed <= h->sync_until) {
         return PF_AGAIN;
     }
     uint64_t pos = pf_stream_at(&h->in);
@@ -80,6 +81,9 @@ void pf_conn_attach(struct pf_conn *c, enum pf_dir dir, const struct pf_run_resu
     pf_half_saw_inside(h, result);
     h->detached--;
     h->opened_any = true;
+    if (h->detached == 0) {
+        pf_copies_verified(h, pf_stream_at(&h->in));
+    }
 }
 
 /* Puts a run's bytes from record `from` on back in front of the stream. */
@@ -115,6 +119,7 @@ enum pf_status pf_conn_take_back(struct pf_conn *c, enum pf_dir dir,
     h->run.len = 0;
     h->framed = pf_stream_at(&h->in);
     h->seq = runs[0]->first_seq + consumed;
+    pf_copies_verified(h, h->framed);
     h->chain = runs[0]->chain; /* behind the last record that was opened, or tried */
     return st;
 }

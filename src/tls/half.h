@@ -58,8 +58,9 @@ struct pf_loss {
     uint64_t packet_after;
     uint64_t records; /* when told; UINT64_MAX: not known */
     uint64_t bytes;
-    uint32_t headers; /* places that looked like a header and were none */
-    uint32_t trials;  /* spent on this gap */
+    uint32_t headers;  /* places that looked like a header and were none */
+    uint32_t trials;   /* spent on this gap */
+    uint32_t searches; /* for the number of a record behind it */
 };
 
 struct pf_half {
@@ -80,6 +81,7 @@ struct pf_half {
     bool proved;         /* a record was opened under the present keys */
     bool chain_live;
     bool message_skips; /* behind a gap: handshake bytes may begin in the middle of a message */
+    bool headless;      /* records under keys came without the sender's hello */
     bool plain_cut;     /* something of the handshake was not captured */
     bool ended;         /* close_notify seen */
     bool limit;         /* held bytes hit their cap */
@@ -108,7 +110,9 @@ struct pf_half {
     uint64_t keyed;           /* position of the first record under the present keys */
     bool waits;               /* for another copy of the record at framed, until: */
     uint64_t wait_until;      /* the stream ends here, */
-    uint32_t wait_seen;       /* or this is not conn's copies_seen any more */
+    uint32_t wait_seen;       /* or conn's copies_seen is more than this by: */
+    uint32_t patience;        /* which doubles with every trial in vain */
+    uint64_t retry_at;        /* before the stream ends here no further copy is of use */
     uint64_t given_up;        /* 1 + position of the record that was waited for in vain */
     uint32_t detached;        /* runs that are being opened elsewhere */
     uint64_t sync_until;      /* up to here runs were taken back: they are opened in place */
@@ -294,6 +298,17 @@ bool pf_tls13_find_secret(const struct pf_conn *c, const struct pf_handshake *hs
                           enum pf_phase phase, struct pf_secret *out, enum pf_opened_by *by);
 enum pf_keylog_label pf_tls13_label(enum pf_dir dir, enum pf_phase phase);
 
+/* blind.c: hellos that were not captured. True: what they said has to be found out for this
+ * direction, by pf_blind_step. */
+bool pf_blind_applies(struct pf_conn *c, enum pf_dir dir);
+
+/* There is a key log to try. */
+bool pf_blind_is_possible(const struct pf_conn *c);
+
+/* At a ChangeCipherSpec or a record under keys (sealed). PF_OK: go on as if the hellos had been
+ * captured; PF_AGAIN: pass over the record; PF_END: the direction is at another stage now. */
+PF_MUST_USE enum pf_status pf_blind_step(struct pf_conn *c, enum pf_dir dir, bool sealed);
+
 /* resync.c: the gap ahead of h->framed, under keys; cut: the frame that it cuts, or NULL. */
 void pf_resync_begin(struct pf_half *h, const struct pf_frame *cut);
 
@@ -319,6 +334,9 @@ bool pf_resync_plain_len(const struct pf_half *h, uint32_t body_len, uint32_t *l
  * be. first: that number; rekeyed: keys that came into force inside the gap. */
 void pf_loss_settle(struct pf_half *h, uint64_t first, unsigned rekeyed, enum pf_phase old_phase);
 void pf_loss_guess(struct pf_half *h);
+
+/* The records before h->framed, whose number is known, were not captured. */
+void pf_loss_before(struct pf_half *h);
 
 /* number.c: the record's number, proved; on PF_OK the loss is told and h->seq is that of the record
  * at h->framed. PF_ERR_REJECTED: none of those ahead verifies; PF_ERR_LIMIT: the budget is spent;

@@ -60,7 +60,8 @@ struct pf_handshake {
     uint16_t version; /* negotiated; 0 until ServerHello */
     uint16_t suite_id;
     uint8_t compression;
-    uint8_t draft; /* of TLS 1.3; 0: the RFC */
+    uint8_t draft;  /* of TLS 1.3; 0: the RFC */
+    uint32_t blind; /* the hellos, of the facts, that were not captured: see tls/blind.c */
     bool extended_master;
     bool encrypt_then_mac;
     bool origin_published;

@@ -321,6 +321,26 @@ bool pf_keylog_find(const struct pf_keylog *log, enum pf_keylog_label label,
     return find_nth(log, &want, nth, out);
 }
 
+size_t pf_keylog_size(const struct pf_keylog *log)
+{
+    return log->count;
+}
+
+bool pf_keylog_line(const struct pf_keylog *log, size_t i, enum pf_keylog_label *label,
+                    uint8_t client_random[PF_RANDOM_LEN], struct pf_secret *out)
+{
+    const struct pf_keylog_entry *e = entry_at(log, i);
+    struct pf_span secret = secret_of(e);
+    if (e->kind >= PF_KEYLOG_LABEL_COUNT || secret.len > sizeof out->bytes) {
+        return false;
+    }
+    *label = (enum pf_keylog_label)e->kind;
+    memcpy(client_random, e->key, PF_RANDOM_LEN);
+    memcpy(out->bytes, secret.ptr, secret.len);
+    out->len = (uint8_t)secret.len;
+    return true;
+}
+
 bool pf_keylog_find_session(const struct pf_keylog *log, struct pf_span session_id,
                             struct pf_secret *out)
 {

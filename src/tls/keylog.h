@@ -76,6 +76,12 @@ bool pf_keylog_find(const struct pf_keylog *log, enum pf_keylog_label label,
                     const uint8_t client_random[PF_RANDOM_LEN], unsigned nth,
                     struct pf_secret *out);
 
+/* Goes through the log in file order: line i of pf_keylog_size. False: of another form than label,
+ * client random, secret. */
+size_t pf_keylog_size(const struct pf_keylog *log);
+PF_MUST_USE bool pf_keylog_line(const struct pf_keylog *log, size_t i, enum pf_keylog_label *label,
+                                uint8_t client_random[PF_RANDOM_LEN], struct pf_secret *out);
+
 /* How many different secrets are logged under label for this client random. */
 unsigned pf_keylog_count(const struct pf_keylog *log, enum pf_keylog_label label,
                          const uint8_t client_random[PF_RANDOM_LEN]);

@@ -90,6 +90,18 @@ void pf_loss_settle(struct pf_half *h, uint64_t first, unsigned rekeyed, enum pf
     }
 }
 
+void pf_loss_before(struct pf_half *h)
+{
+    struct pf_loss *l = &h->loss;
+    int64_t ts_ns;
+    l->open = true;
+    l->scan = false;
+    l->uncertain = false;
+    pf_stream_packet(&h->in, h->framed, &l->packet_after, &ts_ns);
+    l->other = 0;
+    tell(l, h->phase == PF_PHASE_TRAFFIC ? h->seq : 0, UINT64_MAX);
+}
+
 /* No record behind the loss was opened: the number is known only if there is one that fits. */
 void pf_loss_guess(struct pf_half *h)
 {

@@ -13,8 +13,19 @@ enum {
     GENERATIONS_MAX = 64,
     GENERATION_BYTES = 16 * 1024,
     GENERATION_TRIALS = 16, /* what deriving keys costs */
-    LIKELY_REACH = 64
+    LIKELY_REACH = 64,
+    BRIEF_REACH = 1
 };
+
+/*
+ * Most losses are found at the first search or never: after a search in vain only the likeliest
+ * numbers are tried, but for every time that the count of searches has doubled. So what a forger
+ * spoils without hiding anything costs little more than it would have cost to open.
+ */
+static bool is_thorough(const struct pf_loss *l)
+{
+    return (l->searches & (l->searches - 1)) == 0;
+}
 
 /* What is known of the number of the record at h->framed, under the keys from before the gap. */
 static struct pf_seq_search bounds(const struct pf_half *h)
@@ -146,6 +157,9 @@ static enum pf_status look_fresh(struct pf_conn *c, struct pf_half *h, const str
 
 static unsigned generations(const struct pf_loss *l)
 {
+    if (!is_thorough(l) || l->cipher_bytes == 0) {
+        return 1;
+    }
     uint64_t n = GENERATIONS_MIN + l->area / GENERATION_BYTES;
     return n < GENERATIONS_MAX ? (unsigned)n : GENERATIONS_MAX;
 }
@@ -202,6 +216,7 @@ static struct plan make_plan(const struct pf_half *h, const struct pf_frame *fra
 {
     struct plan p = {.frames = frames, .tries = {cheapest(h, frames, n), 0}, .all = bounds(h)};
     uint64_t reach = p.all.likely - h->seq + LIKELY_REACH;
+    reach = is_thorough(&h->loss) ? reach : BRIEF_REACH;
     p.likely_lo = p.all.likely - p.all.lo < reach ? p.all.lo : p.all.likely - reach;
     p.likely_hi = p.all.hi - p.all.likely < reach ? p.all.hi : p.all.likely + reach;
     return p;
@@ -211,11 +226,14 @@ enum pf_status pf_number_find(struct pf_conn *c, enum pf_dir dir, const struct p
                               size_t n)
 {
     struct pf_half *h = &c->half[dir];
+    h->loss.searches++;
     struct plan p = make_plan(h, frames, n);
     struct successor next = {.rekeyed = 0};
     bool split = p.likely_lo > p.all.lo || p.likely_hi < p.all.hi;
     enum pf_status st = PF_ERR_REJECTED;
-    for (int pass = split ? 0 : 1; pass < 2 && st == PF_ERR_REJECTED; pass++) {
+    bool thorough = is_thorough(&h->loss);
+    for (int pass = split || !thorough ? 0 : 1; pass < (thorough ? 2 : 1) && st == PF_ERR_REJECTED;
+         pass++) {
         p.full = pass == 1;
         st = look_now(c, h, &p);
         if (st == PF_ERR_REJECTED && h->keys.version == PF_VERSION_TLS13) {

@@ -152,7 +152,8 @@ static enum pf_status sslv2_step(struct pf_conn *c, enum pf_dir dir, bool *is_ss
 {
     struct pf_half *h = &c->half[dir];
     struct pf_span bytes = pf_stream_peek(&h->in, 0);
-    *is_sslv2 = bytes.len > 0 && (bytes.ptr[0] & SSLV2_LEN_BIT) != 0;
+    *is_sslv2 = bytes.len > 0 && (bytes.ptr[0] & SSLV2_LEN_BIT) != 0 &&
+                (bytes.len < 3 || bytes.ptr[2] == PF_HS_CLIENT_HELLO);
     if (!*is_sslv2) {
         return PF_OK;
     }
@@ -179,21 +180,6 @@ static enum pf_status sslv2_step(struct pf_conn *c, enum pf_dir dir, bool *is_ss
     return PF_END;
 }
 
-/* What is encrypted comes behind the sender's own hello: if that was not captured, nothing of the
- * connection can be opened, and nothing needs to be kept. */
-static bool is_headless(const struct pf_handshake *hs, enum pf_dir dir)
-{
-    uint32_t own = PF_FACT_SERVER_HELLO | PF_FACT_HELLO_RETRY;
-    return (hs->facts & (dir == PF_C2S ? (uint32_t)PF_FACT_CLIENT_HELLO : own)) == 0;
-}
-
-static enum pf_status headless(struct pf_conn *c, struct pf_half *h)
-{
-    c->locked = true;
-    h->stage = PF_STAGE_KEYS; /* and no further */
-    return PF_END;
-}
-
 static void watch_gap(struct pf_conn *c, enum pf_dir dir)
 {
     struct pf_half *h = &c->half[dir];
@@ -208,8 +194,11 @@ static enum pf_status on_change_cipher_spec(struct pf_conn *c, enum pf_dir dir, 
     struct pf_half *h = &c->half[dir];
     struct pf_handshake *hs = pf_half_handshake(c, h);
     bool retry = pf_handshake_has(hs, PF_FACT_HELLO_RETRY);
-    if (is_headless(hs, dir)) {
-        return headless(c, h);
+    if (pf_blind_applies(c, dir)) {
+        enum pf_status st = pf_blind_step(c, dir, false);
+        if (st != PF_OK) {
+            return st == PF_AGAIN ? PF_OK : st;
+        }
     }
     if (!pf_handshake_has(hs, PF_FACT_SERVER_HELLO) && !c->final && !retry) {
         return PF_BLOCKED;
@@ -231,8 +220,11 @@ static enum pf_status on_protected(struct pf_conn *c, enum pf_dir dir)
 {
     struct pf_half *h = &c->half[dir];
     struct pf_handshake *hs = pf_half_handshake(c, h);
-    if (is_headless(hs, dir)) {
-        return headless(c, h);
+    if (pf_blind_applies(c, dir)) {
+        enum pf_status st = pf_blind_step(c, dir, true);
+        if (st != PF_OK) {
+            return st;
+        }
     }
     if (!pf_handshake_has(hs, PF_FACT_SERVER_HELLO) && !c->final) {
         return PF_BLOCKED;
@@ -318,6 +310,11 @@ enum pf_status pf_plain_step(struct pf_conn *c, enum pf_dir dir)
         if (st != PF_ERR_REJECTED) {
             return st;
         }
+    }
+    if (h->framed == 0 && !c->understood && pf_blind_is_possible(c)) {
+        h->loss = (struct pf_loss){.open = true, .clear = true, .uncertain = true, .scan = true};
+        h->message_skips = true;
+        return PF_END; /* a capture may begin in the middle of a record */
     }
     c->bad_frame = true;
     pf_half_stop(h);

@@ -145,7 +145,8 @@ static enum pf_status on_other(struct pf_conn *c, enum pf_dir dir, const struct 
 
 static bool is_run_full(const struct pf_conn *c, const struct pf_half *h)
 {
-    return h->framed - pf_stream_at(&h->in) >= c->env->run_bytes || run_count(h) >= PF_RUN_RECORDS;
+    size_t enough = pf_copies_any(h) ? c->env->run_bytes / 4 : c->env->run_bytes;
+    return h->framed - pf_stream_at(&h->in) >= enough || run_count(h) >= PF_RUN_RECORDS;
 }
 
 /* Frames records into the run until it is full or something else comes. */

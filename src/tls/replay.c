@@ -86,7 +86,8 @@ static void restart(struct pf_conn *c)
 
 static enum pf_status put_packet(struct pf_conn *c, uint64_t packet)
 {
-    const struct pf_choice choice = {.packet = {packet}, .count = 1, .end = UINT64_MAX};
+    const struct pf_choice choice = {
+        .rule = PF_RULE_NONE, .packet = {packet}, .count = 1, .end = UINT64_MAX};
     enum pf_status st = PF_OK;
     for (int d = 0; d < 2 && st == PF_OK; d++) {
         if (c->half[d].copies != NULL) {

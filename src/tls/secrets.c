@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+enum { BLIND_LINES = 1 << 15 }; /* of a key log, without a ClientHello */
+
 bool pf_secret_resumed(const struct pf_handshake *hs)
 {
     return !pf_handshake_has(hs, PF_FACT_SERVER_DONE) &&
@@ -100,10 +102,36 @@ static bool log_find(const struct pf_secret_sources *src, enum pf_keylog_label l
     return log != NULL && pf_keylog_find(log, label, hs->client_random, nth, out);
 }
 
+/* The ClientHello was not captured: every line's random with its secret, one after the other. */
+static enum pf_status from_any_line(struct pf_handshake *hs, const struct pf_secret_sources *src)
+{
+    const struct pf_keylog *const logs[2] = {src->keylog, src->dsb};
+    size_t lines = logs[0] != NULL ? pf_keylog_size(logs[0]) : 0;
+    size_t all = lines + (logs[1] != NULL ? pf_keylog_size(logs[1]) : 0);
+    for (; hs->search.nth < all && hs->search.nth < BLIND_LINES; hs->search.nth++) {
+        bool first = hs->search.nth < lines;
+        enum pf_keylog_label label;
+        struct pf_secret secret;
+        bool good = pf_keylog_line(logs[first ? 0 : 1], hs->search.nth - (first ? 0 : lines),
+                                   &label, hs->client_random, &secret) &&
+                    label == PF_KEYLOG_MASTER && take_master(hs, &secret);
+        pf_wipe(&secret, sizeof secret);
+        if (good) {
+            set_found(hs, first ? PF_OPENED_BY_KEYLOG : PF_OPENED_BY_DSB);
+            return PF_OK;
+        }
+    }
+    hs->search.source = PF_SOURCE_NONE - 1; /* the others need the ClientHello */
+    return PF_ERR_NOKEY;
+}
+
 static enum pf_status from_keylog(struct pf_handshake *hs, const struct pf_secret_sources *src)
 {
     struct pf_secret secret;
     enum pf_opened_by by;
+    if ((hs->blind & PF_FACT_CLIENT_HELLO) != 0) {
+        return from_any_line(hs, src);
+    }
     while (log_find(src, PF_KEYLOG_MASTER, hs, hs->search.nth, &secret, &by)) {
         bool good = take_master(hs, &secret);
         pf_wipe(&secret, sizeof secret);

@@ -347,6 +347,9 @@ static enum pf_status try_nonce(struct hunt *h)
     return try_aead(h, NULL);
 }
 
+/* So many numbers are tried in less time than one is solved for. */
+enum { FEW = 16 };
+
 static enum pf_status find_aead(struct hunt *h)
 {
     const struct pf_bulk *bulk = h->keys->suite->bulk;
@@ -357,7 +360,8 @@ static enum pf_status find_aead(struct hunt *h)
     if (st != PF_ERR_REJECTED) {
         return st;
     }
-    if (bulk->mode != PF_MODE_GCM) {
+    bool few = h->search->hi - h->search->lo < FEW;
+    if (bulk->mode != PF_MODE_GCM || few) {
         return search_outward(h, try_aead, NULL);
     }
     return h->spent < h->search->max_trials ? solve_gcm(h) : PF_ERR_LIMIT;

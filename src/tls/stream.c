@@ -170,6 +170,26 @@ bool pf_frame_parse(struct pf_span bytes, struct pf_frame *out)
     return true;
 }
 
+bool pf_frame_is_inside(struct pf_span bytes)
+{
+    struct pf_frame f;
+    struct pf_frame next;
+    for (size_t at = 0; at + PF_RECORD_HEADER_LEN <= bytes.len; at++) {
+        if (bytes.ptr[at] != PF_CT_APPLICATION_DATA ||
+            !pf_frame_parse((struct pf_span){bytes.ptr + at, bytes.len - at}, &f) ||
+            !pf_frame_plausible(&f)) {
+            continue;
+        }
+        size_t end = at + PF_RECORD_HEADER_LEN + f.body_len;
+        if (end < bytes.len &&
+            pf_frame_parse((struct pf_span){bytes.ptr + end, bytes.len - end}, &next) &&
+            pf_frame_plausible(&next) && next.version == f.version) {
+            return true;
+        }
+    }
+    return false;
+}
+
 enum pf_frame_result pf_stream_frame(const struct pf_stream *s, uint64_t pos, struct pf_frame *out)
 {
     struct pf_span bytes = pf_stream_peek(s, pos);

@@ -109,6 +109,9 @@ PF_MUST_USE bool pf_frame_parse(struct pf_span bytes, struct pf_frame *out);
 /* A header that can be: type, version and length in range (RFC 5246 section 6.2). */
 bool pf_frame_plausible(const struct pf_frame *f);
 
+/* Somewhere in bytes begins a record of application data with another header behind it. */
+bool pf_frame_is_inside(struct pf_span bytes);
+
 /* What passing over bytes came to. */
 struct pf_skip {
     uint64_t pos;          /* where it stands now */

@@ -6,7 +6,12 @@
 #include <string.h>
 
 enum {
-    REGION = 64 + PF_RECORD_HEADER_LEN + PF_RECORD_MAX, /* a record, and what may precede it */
+    BEFORE = 64, /* a record's header, and what may precede it */
+    REGION = BEFORE + PF_RECORD_MAX,
+    LIKELY = PF_RULE_NONE,
+    TRIAL_BYTES = 2048,         /* what a trial costs beside the record's bytes */
+    LIKELY_FIRST = PF_RULE_ALL, /* the rules that are tried while more copies may come */
+    STEPS = 512,                /* sets looked at in one go */
     CCS_LEN = 6
 };
 
@@ -22,11 +27,59 @@ struct trial {
         uint8_t doubt;
     } group[PF_CHOICE_PACKETS];
     unsigned groups;
-    uint32_t fresh;    /* groups that were not there the last time */
-    uint32_t first[2]; /* the sets that were tried first */
+    uint64_t fresh;          /* groups that were not there the last time */
+    uint64_t likely[LIKELY]; /* sets that are tried first */
+    unsigned likely_tried;
     uint64_t end;      /* position behind the record that was tried last */
-    uint8_t bytes[REGION];
+    uint64_t whole_at; /* of records that could be: where the first one ends that is not whole */
+    uint32_t steps;
+    bool last;      /* no more copies will come */
+    uint8_t *bytes; /* REGION */
 };
+
+/* Lays the part of a copy that is in [from, to) of the region over bytes. */
+static void lay_over(const struct trial *t, const struct pf_copy *copy, uint8_t *bytes, size_t from,
+                     size_t to)
+{
+    uint64_t begin = copy->pos > t->base + from ? copy->pos : t->base + from;
+    uint64_t end = copy->pos + copy->len < t->base + to ? copy->pos + copy->len : t->base + to;
+    if (begin < end) {
+        memcpy(bytes + (begin - t->base), t->h->copies->bytes.ptr + copy->at + (begin - copy->pos),
+               end - begin);
+    }
+}
+
+/* How far a record that begins here can reach: by its header as it lies in the stream, and as each
+ * copy over it has it. So that copies far behind a small record cost it nothing. */
+static size_t reach(const struct trial *t, size_t left)
+{
+    size_t n;
+    const struct pf_copy *all = pf_copies_list(t->h->copies, &n);
+    const uint8_t *stream = pf_stream_bytes(&t->h->in, t->base);
+    size_t longest = 0;
+    for (size_t i = 0; i <= n; i++) {
+        uint8_t head[BEFORE];
+        struct pf_frame f;
+        size_t len = left < sizeof head ? left : sizeof head;
+        if (i < n && (all[i].pos >= t->base + len || all[i].pos + all[i].len <= t->base)) {
+            continue;
+        }
+        memcpy(head, stream, len);
+        for (size_t k = i < n ? i : 0; k < n; k++) { /* with those that came later on top */
+            lay_over(t, &all[k], head, 0, len);
+        }
+        for (size_t at = 0;
+             pf_frame_parse((struct pf_span){head + at, len - at}, &f) && pf_frame_plausible(&f);
+             at += CCS_LEN) {
+            longest = BEFORE + f.body_len > longest ? BEFORE + f.body_len : longest;
+            if (f.type != PF_CT_CHANGE_CIPHER_SPEC || len - at < CCS_LEN) {
+                break;
+            }
+        }
+    }
+    longest = longest == 0 ? REGION : longest;
+    return left < longest ? left : longest;
+}
 
 static bool overlaps(const struct trial *t, const struct pf_copy *copy)
 {
@@ -53,7 +106,7 @@ static void add_group(struct trial *t, const struct pf_copy *copy)
     t->groups++;
 }
 
-static bool in_set(const struct trial *t, uint32_t set, uint64_t packet)
+static bool in_set(const struct trial *t, uint64_t set, uint64_t packet)
 {
     for (unsigned i = 0; i < t->groups; i++) {
         if (t->group[i].packet == packet) {
@@ -82,7 +135,7 @@ static void find_groups(struct trial *t)
     }
     for (size_t i = 0; i < n; i++) {
         for (unsigned g = 0; g < t->groups && overlaps(t, &all[i]) && !all[i].tried; g++) {
-            t->fresh |= t->group[g].packet == all[i].packet ? 1U << g : 0;
+            t->fresh |= t->group[g].packet == all[i].packet ? (uint64_t)1 << g : 0;
         }
     }
 }
@@ -96,45 +149,50 @@ static void mark_tried(struct trial *t)
     }
 }
 
-/* The region's bytes with the copies of a set, later ones over earlier ones. */
-static void assemble(struct trial *t, uint32_t set)
+/* The region's bytes from `from` to `to` with the copies of a set, later ones over earlier ones. */
+static void assemble(struct trial *t, uint64_t set, size_t from, size_t to)
 {
     size_t n;
     const struct pf_copy *all = pf_copies_list(t->h->copies, &n);
-    memcpy(t->bytes, pf_stream_bytes(&t->h->in, t->base), t->len);
+    to = to < t->len ? to : t->len;
+    if (to <= from) {
+        return;
+    }
+    memcpy(t->bytes + from, pf_stream_bytes(&t->h->in, t->base + from), to - from);
     for (size_t i = 0; i < n; i++) {
-        if (!overlaps(t, &all[i]) || !in_set(t, set, all[i].packet)) {
-            continue;
+        if (overlaps(t, &all[i]) && in_set(t, set, all[i].packet)) {
+            lay_over(t, &all[i], t->bytes, from, to);
         }
-        uint64_t from = all[i].pos > t->base ? all[i].pos : t->base;
-        uint64_t to = all[i].pos + all[i].len;
-        to = to < t->base + t->len ? to : t->base + t->len;
-        memcpy(t->bytes + (from - t->base),
-               t->h->copies->bytes.ptr + all[i].at + (from - all[i].pos), to - from);
     }
 }
 
-/* The record that the assembled bytes begin with; in TLS 1.3 behind a ChangeCipherSpec of the
- * compatibility mode. False: none that is whole. */
-static bool first_record(struct trial *t, struct pf_record *out)
+/* The record that the bytes of a set begin with; in TLS 1.3 behind a ChangeCipherSpec of the
+ * compatibility mode. PF_AGAIN: it is not whole yet. */
+static enum pf_status first_record(struct trial *t, uint64_t set, struct pf_record *out)
 {
     static const uint8_t ccs[CCS_LEN] = {PF_CT_CHANGE_CIPHER_SPEC, 3, 3, 0, 1, 1};
-    struct pf_span bytes = {t->bytes, t->len};
-    bool tls13 = t->h->stage == PF_STAGE_HANDSHAKE || t->h->keys.version == PF_VERSION_TLS13;
-    while (tls13 && bytes.len >= CCS_LEN && memcmp(bytes.ptr, ccs, CCS_LEN) == 0) {
-        bytes.ptr += CCS_LEN;
-        bytes.len -= CCS_LEN;
-    }
+    size_t head = t->len < BEFORE ? t->len : BEFORE;
+    size_t at = 0;
     struct pf_frame f;
-    if (!pf_frame_parse(bytes, &f) || !pf_frame_plausible(&f) ||
-        bytes.len - PF_RECORD_HEADER_LEN < f.body_len) {
-        return false;
+    assemble(t, set, 0, head);
+    bool tls13 = t->h->stage == PF_STAGE_HANDSHAKE || t->h->keys.version == PF_VERSION_TLS13;
+    while (tls13 && head - at >= CCS_LEN && memcmp(t->bytes + at, ccs, CCS_LEN) == 0) {
+        at += CCS_LEN;
     }
-    t->end = t->base + (size_t)(bytes.ptr - t->bytes) + PF_RECORD_HEADER_LEN + f.body_len;
-    *out = (struct pf_record){.type = f.type,
-                              .version = f.version,
-                              .body = {bytes.ptr + PF_RECORD_HEADER_LEN, f.body_len}};
-    return true;
+    if (!pf_frame_parse((struct pf_span){t->bytes + at, head - at}, &f) ||
+        !pf_frame_plausible(&f)) {
+        return PF_ERR_REJECTED;
+    }
+    at += PF_RECORD_HEADER_LEN;
+    t->end = t->base + at + f.body_len;
+    if (t->len - at < f.body_len) {
+        t->whole_at = t->whole_at == 0 || t->end < t->whole_at ? t->end : t->whole_at;
+        return PF_AGAIN;
+    }
+    assemble(t, set, head, at + f.body_len);
+    *out = (struct pf_record){
+        .type = f.type, .version = f.version, .body = {t->bytes + at, f.body_len}};
+    return PF_OK;
 }
 
 /* In the clear: whether records follow each other, as far as there are bytes. */
@@ -170,49 +228,66 @@ static enum pf_status verify(const struct trial *t, const struct pf_record *reco
 static bool may_try(const struct trial *t)
 {
     const struct pf_copies *copies = t->h->copies;
-    return copies->record_trials < PF_TRIALS_PER_RECORD &&
+    return copies->record_trials < (t->last ? PF_TRIALS_PER_RECORD : PF_TRIALS_PER_RECORD / 2) &&
            copies->flow_trials < PF_TRIALS_PER_FLOW &&
-           copies->spent < PF_TRIAL_BYTES_FREE + t->base;
+           copies->spent < PF_TRIAL_BYTES_FREE + 2 * t->base;
+}
+
+static bool was_tried(const struct trial *t, uint64_t set)
+{
+    for (unsigned i = 0; i < t->likely_tried; i++) {
+        if (t->likely[i] == set) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* PF_ERR_LIMIT: the budget is spent. */
-static enum pf_status try_set(struct trial *t, uint32_t set)
+static enum pf_status try_set(struct trial *t, uint64_t set)
 {
     struct pf_copies *copies = t->h->copies;
     struct pf_record record;
-    if ((set & t->fresh) == 0 || set == t->first[0] || set == t->first[1]) {
+    enum pf_status st;
+    if (++t->steps > STEPS) {
+        return PF_ERR_LIMIT;
+    }
+    if ((set & t->fresh) == 0 || was_tried(t, set)) {
         return PF_ERR_REJECTED;
     }
     if (!may_try(t)) {
         return PF_ERR_LIMIT;
     }
-    copies->record_trials++;
-    copies->flow_trials++;
-    assemble(t, set);
     if (t->h->stage == PF_STAGE_PLAIN) {
+        assemble(t, set, 0, t->len);
         t->end = t->base + t->len;
-        return is_chain(t) ? PF_OK : PF_ERR_REJECTED;
+        st = is_chain(t) ? PF_OK : PF_ERR_REJECTED;
+    } else {
+        st = first_record(t, set, &record);
+        if (st == PF_OK) {
+            copies->spent += record.body.len + TRIAL_BYTES;
+            st = verify(t, &record);
+        }
     }
-    if (!first_record(t, &record)) {
-        return PF_ERR_REJECTED;
-    }
-    copies->spent += record.body.len;
-    return verify(t, &record);
+    copies->record_trials += st == PF_AGAIN ? 0 : 1;
+    copies->flow_trials += st == PF_ERR_REJECTED ? 1 : 0;
+    return st == PF_AGAIN ? PF_ERR_REJECTED : st;
 }
 
 /* The next larger number with as many bits (Gosper's hack). */
-static uint32_t next_same_size(uint32_t set)
+static uint64_t next_same_size(uint64_t set)
 {
-    uint32_t low = set & (~set + 1);
-    uint32_t up = set + low;
+    uint64_t low = set & (~set + 1);
+    uint64_t up = set + low;
     return up | (((set ^ up) / low) >> 2);
 }
 
-static enum pf_status try_sizes(struct trial *t, uint32_t *set)
+static enum pf_status try_sizes(struct trial *t, uint64_t *set)
 {
     enum pf_status st = PF_ERR_REJECTED;
     for (unsigned size = 1; size <= t->groups && st == PF_ERR_REJECTED; size++) {
-        for (*set = (1U << size) - 1; *set < 1U << t->groups; *set = next_same_size(*set)) {
+        for (*set = ((uint64_t)1 << size) - 1; *set >> t->groups == 0;
+             *set = next_same_size(*set)) {
             st = try_set(t, *set);
             if (st != PF_ERR_REJECTED) {
                 break;
@@ -222,40 +297,59 @@ static enum pf_status try_sizes(struct trial *t, uint32_t *set)
     return st;
 }
 
-static enum pf_status try_all(struct trial *t, uint32_t *set)
+/* The sets that are tried before all others: of several copies the one that came last; that without
+ * doubt; all. */
+static void likely_sets(struct trial *t)
 {
-    uint32_t sure = 0;
-    for (unsigned g = 0; g < t->groups; g++) {
-        sure |= t->group[g].doubt == 0 ? 1U << g : 0;
+    size_t n;
+    const struct pf_copy *all = pf_copies_list(t->h->copies, &n);
+    for (size_t i = 0; i < n; i++) {
+        for (unsigned g = 0; g < t->groups && overlaps(t, &all[i]); g++) {
+            uint64_t bit = t->group[g].packet == all[i].packet ? (uint64_t)1 << g : 0;
+            for (unsigned rule = 0; rule < LIKELY; rule++) {
+                t->likely[rule] |= pf_rule_takes((enum pf_rule)rule, &all[i]) ? bit : 0;
+            }
+        }
     }
-    *set = (1U << t->groups) - 1;
-    enum pf_status st = try_set(t, *set);
-    t->first[0] = *set;
-    if (st == PF_ERR_REJECTED && sure != 0) {
-        *set = sure;
-        st = try_set(t, *set);
-        t->first[1] = sure;
-    }
-    return st == PF_ERR_REJECTED ? try_sizes(t, set) : st;
 }
 
-enum pf_status pf_trial_run(struct pf_conn *c, enum pf_dir dir, uint64_t base,
+static enum pf_status try_all(struct trial *t, uint64_t *set)
+{
+    enum pf_status st = PF_ERR_REJECTED;
+    likely_sets(t);
+    while (t->likely_tried < (t->last ? LIKELY : LIKELY_FIRST)) {
+        *set = t->likely[t->likely_tried];
+        st = try_set(t, *set);
+        if (st != PF_ERR_REJECTED) {
+            return st;
+        }
+        t->likely_tried++;
+    }
+    return t->last ? try_sizes(t, set) : PF_ERR_REJECTED;
+}
+
+enum pf_status pf_trial_run(struct pf_conn *c, enum pf_dir dir, uint64_t base, bool last,
                             struct pf_choice *choice)
 {
-    struct trial t = {.c = c, .h = &c->half[dir], .dir = dir, .base = base};
-    uint64_t left = pf_stream_end(&t.h->in) - base;
-    t.len = left < REGION ? (size_t)left : REGION;
+    uint8_t bytes[REGION];
+    struct trial t = {
+        .c = c, .h = &c->half[dir], .dir = dir, .base = base, .bytes = bytes, .last = last};
+    t.len = reach(&t, (size_t)(pf_stream_end(&t.h->in) - base));
     find_groups(&t);
-    uint32_t set = 0;
-    enum pf_status st = t.fresh == 0 ? PF_ERR_REJECTED : try_all(&t, &set);
+    uint64_t set = 0;
+    t.fresh = last ? UINT64_MAX : t.fresh;
+    enum pf_status st =
+        t.groups == 0 || t.fresh == 0 || !may_try(&t) ? PF_ERR_REJECTED : try_all(&t, &set);
     choice->count = 0;
-    choice->end = t.end;
+    choice->rule =
+        st == PF_OK && t.likely_tried < LIKELY ? (enum pf_rule)t.likely_tried : PF_RULE_NONE;
+    choice->end = st == PF_OK ? t.end : t.whole_at;
     for (unsigned g = 0; g < t.groups && st == PF_OK; g++) {
         if ((set >> g & 1) != 0) {
             choice->packet[choice->count++] = t.group[g].packet;
         }
     }
-    if (st != PF_OK) {
+    if (st != PF_OK && t.whole_at == 0) {
         mark_tried(&t);
     }
     return st == PF_ERR_LIMIT || st == PF_ERR_TRUNCATED || st == PF_ERR_UNSUPPORTED

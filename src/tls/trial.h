@@ -13,7 +13,7 @@
 #include "base/buf.h"
 #include "tls/copies.h"
 
-enum { PF_CHOICE_PACKETS = 16 };
+enum { PF_CHOICE_PACKETS = 62 };
 
 struct pf_copy {
     uint64_t pos;
@@ -35,18 +35,29 @@ struct pf_copies {
     struct pf_buf bytes;     /* theirs */
     struct pf_buf conflicts; /* struct pf_conflict[] */
     struct pf_budget *budget;
-    uint64_t count; /* of conflicts */
+    uint64_t count;   /* of conflicts */
+    uint64_t highest; /* packet that was counted */
     uint64_t trial_pos;
     uint64_t spent; /* bytes tried */
     uint32_t record_trials;
     uint32_t flow_trials;
 };
 
+/* How a set was chosen; the same is presumed of what lies behind the record. */
+enum pf_rule {
+    PF_RULE_LATEST, /* of several copies the one that came last */
+    PF_RULE_SURE,   /* those without doubt */
+    PF_RULE_ALL,
+    PF_RULE_NONE
+};
+
 /* Packets whose copies are to be put in place. */
 struct pf_choice {
+    enum pf_rule rule;
     uint64_t packet[PF_CHOICE_PACKETS];
     size_t count;
-    uint64_t end; /* position behind the record that verifies with them */
+    uint64_t end; /* position behind the record that verifies with them; if none does: of the first
+                     that could, once it is whole; 0: none */
 };
 
 static inline bool pf_choice_has(const struct pf_choice *choice, uint64_t packet)
@@ -59,6 +70,21 @@ static inline bool pf_choice_has(const struct pf_choice *choice, uint64_t packet
     return false;
 }
 
+static inline bool pf_rule_takes(enum pf_rule rule, const struct pf_copy *copy)
+{
+    switch (rule) {
+    case PF_RULE_LATEST:
+        return copy->packet > copy->first;
+    case PF_RULE_SURE:
+        return copy->doubt == 0 && !copy->replaced;
+    case PF_RULE_ALL:
+        return true;
+    case PF_RULE_NONE:
+        break;
+    }
+    return false;
+}
+
 struct pf_copy *pf_copies_list(const struct pf_copies *copies, size_t *n);
 
 /* Writes the chosen packets' copies where they belong, over the whole of their length, as far as
@@ -66,8 +92,9 @@ struct pf_copy *pf_copies_list(const struct pf_copies *copies, size_t *n);
 PF_MUST_USE enum pf_status pf_copies_put(struct pf_conn *c, struct pf_half *h, uint64_t base,
                                          const struct pf_choice *choice);
 
-/* Finds the copies with which a record verifies at base. Each set is tried once. */
+/* Finds the copies with which a record verifies at base. last: no more copies of it will come;
+ * before, only what is likely is tried, and only what is new. */
 PF_MUST_USE enum pf_status pf_trial_run(struct pf_conn *c, enum pf_dir dir, uint64_t base,
-                                        struct pf_choice *choice);
+                                        bool last, struct pf_choice *choice);
 
 #endif

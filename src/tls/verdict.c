@@ -116,10 +116,16 @@ static enum pf_reason no_secret(struct pf_conn *c, const struct pf_handshake *hs
     return PF_REASON_NO_SESSION_SECRET;
 }
 
+/* It was captured, and not only found out. */
+static bool was_seen(const struct pf_handshake *hs, uint32_t hello)
+{
+    return pf_handshake_has(hs, hello) && (hs->blind & hello) == 0;
+}
+
 static enum pf_reason why_no_handshake(struct pf_conn *c, const struct pf_handshake *hs)
 {
-    bool client = pf_handshake_has(hs, PF_FACT_CLIENT_HELLO);
-    bool server = pf_handshake_has(hs, PF_FACT_SERVER_HELLO);
+    bool client = was_seen(hs, PF_FACT_CLIENT_HELLO);
+    bool server = was_seen(hs, PF_FACT_SERVER_HELLO);
     bool cut = c->half[0].plain_cut || c->half[1].plain_cut;
     if (!client && !server && !cut) {
         say(c, "the capture has no hello of this connection: it begins in its middle");
@@ -146,7 +152,7 @@ static enum pf_reason why_no_handshake(struct pf_conn *c, const struct pf_handsh
 /* What is missing of a handshake that got as far as a key change, if that is why it is locked. */
 static bool is_cut(const struct pf_conn *c, const struct pf_handshake *hs)
 {
-    if (!pf_handshake_has(hs, PF_FACT_CLIENT_HELLO | PF_FACT_SERVER_HELLO)) {
+    if (!was_seen(hs, PF_FACT_CLIENT_HELLO) || !was_seen(hs, PF_FACT_SERVER_HELLO)) {
         return true;
     }
     if (hs->suite == NULL || hs->version == PF_VERSION_TLS13) {
@@ -299,12 +305,14 @@ void pf_conn_report(struct pf_conn *c, struct pf_conn_report *out)
     }
     out->server_name = text_or_null(hs->server_name, hs->server_name_len);
     out->next_protocol = text_or_null(hs->next_protocol, hs->next_protocol_len);
+    /* A random that was found out counts once it is proved. */
+    client &= hs->blind == 0 || hs->search.proved;
     out->client_random = client ? hs->client_random : NULL;
     if (server) {
         out->version = pf_version_name(hs->version);
         out->version_code = hs->version;
         out->cipher = hs->suite != NULL ? hs->suite->name : NULL;
-        out->server_random = hs->server_random;
+        out->server_random = was_seen(hs, PF_FACT_SERVER_HELLO) ? hs->server_random : NULL;
         out->session_id.ptr = hs->session_id_len > 0 ? hs->session_id : NULL;
         out->session_id.len = hs->session_id_len;
     }

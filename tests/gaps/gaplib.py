@@ -215,6 +215,8 @@ class Result:
                 lost = [n - 1 if n else None for n in numbers[:2]]
                 gaps.append(Gap(offset, *lost, *numbers[2:]))
                 continue
+            if kind == 3: # what was sent in the clear before TLS is no plaintext
+                continue
             length, place = varint(body, place)
             pos, place = varint(body, place)
             _, place = varint(body, place)
