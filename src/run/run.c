@@ -521,7 +521,6 @@ static void run_progress(const struct pf_run *r, struct pf_progress *out)
         out->flows_tls += pf_board_read(&r->board.lines[i].flows);
         out->plaintext_bytes += pf_board_read(&r->board.lines[i].plain);
     }
-    out->seconds = (double)(now_ns(CLOCK_MONOTONIC) - r->started_mono_ns) / (double)NS_PER_S;
 }
 
 /* Of two passes: of the one that is under way. */
@@ -531,6 +530,7 @@ void pf_run_progress(const struct pf_run *r, struct pf_progress *out)
     pthread_mutex_lock(mutex);
     run_progress(r->first != NULL ? r->first : r, out);
     pthread_mutex_unlock(mutex);
+    out->seconds = (double)(now_ns(CLOCK_MONOTONIC) - r->started_mono_ns) / (double)NS_PER_S;
 }
 
 const struct pf_summary *pf_run_summary(const struct pf_run *r)
