@@ -84,7 +84,7 @@ static void one_packet(struct worker *w, uint32_t n, struct pf_pkt *p)
     }
     pf_reasm_push(&w->streams[n], p);
     while (pf_reasm_pop(&w->streams[n], &piece)) {
-        w->bytes += piece.len;
+        w->bytes += piece.kind == PF_PIECE_DATA ? piece.len : 0;
     }
 }
 
