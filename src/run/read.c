@@ -13,7 +13,7 @@
 
 struct pf_result {
     struct pf_stored *stored;
-    struct pf_chain *chain; /* for pf_result_read; made when first needed */
+    struct pf_walkback *chain; /* for pf_result_read; made when first needed */
 };
 
 struct pf_plain {
@@ -42,7 +42,7 @@ enum pf_status pf_result_open(const char *dir, struct pf_result **out, struct pf
 void pf_result_close(struct pf_result *r)
 {
     if (r != NULL) {
-        pf_chain_free(r->chain);
+        pf_walkback_free(r->chain);
         pf_stored_close(r->stored);
         free(r);
     }
@@ -98,18 +98,18 @@ enum pf_status pf_result_flow(struct pf_result *r, uint64_t number, struct pf_fl
 }
 
 /* Copies from the entries at and after offset until buf is full. */
-static enum pf_status copy_range(struct pf_chain *c, uint64_t offset, uint8_t *buf, size_t len,
+static enum pf_status copy_range(struct pf_walkback *c, uint64_t offset, uint8_t *buf, size_t len,
                                  size_t *got, struct pf_error *err)
 {
-    enum pf_status st = pf_chain_seek(c, offset, err);
+    enum pf_status st = pf_walkback_seek(c, offset, err);
     const struct pf_index_entry *e;
-    while (st == PF_OK && *got < len && (st = pf_chain_next(c, &e, err)) == PF_OK) {
+    while (st == PF_OK && *got < len && (st = pf_walkback_next(c, &e, err)) == PF_OK) {
         struct pf_span plain;
         uint64_t at = offset + *got;
         if (e->kind != PF_INDEX_CHUNK || at - e->offset >= e->chunk.plain_len) {
             continue;
         }
-        st = pf_chain_plain(c, &plain, err);
+        st = pf_walkback_plain(c, &plain, err);
         if (st != PF_OK) {
             break;
         }
@@ -129,7 +129,7 @@ enum pf_status pf_result_read(struct pf_result *r, uint64_t number, enum pf_side
     if (side == PF_SIDE_BOTH) {
         return pf_error_set(err, PF_ERR_USAGE, "a range is of one direction");
     }
-    if (r->chain == NULL && pf_chain_new(&r->chain) != PF_OK) {
+    if (r->chain == NULL && pf_walkback_new(&r->chain) != PF_OK) {
         return pf_error_set(err, PF_ERR_NOMEM, "out of memory");
     }
     struct pf_flows_row row;

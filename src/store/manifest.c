@@ -172,6 +172,7 @@ static json_t *make_totals(bool *ok, const struct pf_manifest *m, const struct p
     set(ok, o, "s2c_bytes", number(t->bytes[PF_S2C]));
     set(ok, o, "c2s_records", number(t->records[PF_C2S]));
     set(ok, o, "s2c_records", number(t->records[PF_S2C]));
+    set(ok, o, "search_trials", number(m->search_trials));
     set(ok, o, "limits", make_counts(ok, m->limits, m->limit_count));
     return o;
 }

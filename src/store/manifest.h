@@ -60,6 +60,7 @@ struct pf_manifest {
     uint64_t packet_bytes;                   /* captured bytes of them */
     const struct pf_manifest_count *dropped; /* packets not used, by reason */
     size_t dropped_count;
+    uint64_t search_trials;                 /* numbers and keys tried where something was lost */
     const struct pf_manifest_count *limits; /* limits hit; none: empty */
     size_t limit_count;
     int64_t started_ns; /* wall clock, ns since 1970 */

@@ -5,7 +5,7 @@
 
 /* One direction: the chunk that is being handed out, and the item at its head. */
 struct lane {
-    struct pf_chain *chain;
+    struct pf_walkback *chain;
     bool ready; /* head is set */
     bool ended;
     struct pf_records_item head;
@@ -26,8 +26,8 @@ enum pf_status pf_records_new(struct pf_records **out)
 {
     *out = NULL;
     struct pf_records *r = calloc(1, sizeof(*r));
-    if (r == NULL || pf_chain_new(&r->lanes[0].chain) != PF_OK ||
-        pf_chain_new(&r->lanes[1].chain) != PF_OK) {
+    if (r == NULL || pf_walkback_new(&r->lanes[0].chain) != PF_OK ||
+        pf_walkback_new(&r->lanes[1].chain) != PF_OK) {
         pf_records_free(r);
         return PF_ERR_NOMEM;
     }
@@ -38,8 +38,8 @@ enum pf_status pf_records_new(struct pf_records **out)
 void pf_records_free(struct pf_records *r)
 {
     if (r != NULL) {
-        pf_chain_free(r->lanes[0].chain);
-        pf_chain_free(r->lanes[1].chain);
+        pf_walkback_free(r->lanes[0].chain);
+        pf_walkback_free(r->lanes[1].chain);
         free(r);
     }
 }
@@ -90,7 +90,7 @@ static enum pf_status take_record(struct lane *lane, struct pf_error *err)
 static enum pf_status take_entry(struct lane *lane, struct pf_error *err)
 {
     const struct pf_index_entry *e;
-    enum pf_status st = pf_chain_next(lane->chain, &e, err);
+    enum pf_status st = pf_walkback_next(lane->chain, &e, err);
     if (st != PF_OK) {
         lane->ended = st == PF_END;
         return st == PF_END ? PF_OK : st;
@@ -103,7 +103,7 @@ static enum pf_status take_entry(struct lane *lane, struct pf_error *err)
         return PF_OK;
     }
     struct pf_span plain;
-    st = pf_chain_plain(lane->chain, &plain, err);
+    st = pf_walkback_plain(lane->chain, &plain, err);
     if (st != PF_OK) {
         return st;
     }

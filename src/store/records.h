@@ -4,7 +4,7 @@
  *          order.
  * Owns:    its chains and the chunks they have in memory.
  * Threads: one thread at a time.
- * Errors:  as store/chain.h.
+ * Errors:  as store/walkback.h.
  * Limits:  two chunks in memory.
  */
 #ifndef PF_STORE_RECORDS_H

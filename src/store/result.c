@@ -325,7 +325,7 @@ enum pf_status pf_stored_flow(struct pf_stored *s, uint64_t number, struct pf_st
 }
 
 enum pf_status pf_stored_chain(struct pf_stored *s, const struct pf_flows_row *row, enum pf_dir dir,
-                               struct pf_chain *c, struct pf_error *err)
+                               struct pf_walkback *c, struct pf_error *err)
 {
-    return pf_chain_start(c, &s->data, row->worker, dir, row->ref.dir[dir].last, err);
+    return pf_walkback_start(c, &s->data, row->worker, dir, row->ref.dir[dir].last, err);
 }

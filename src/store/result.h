@@ -13,7 +13,7 @@
 
 #include "base/pkt.h"
 #include "base/status.h"
-#include "store/chain.h"
+#include "store/walkback.h"
 #include "store/file.h"
 #include "store/index.h"
 
@@ -77,7 +77,7 @@ PF_MUST_USE enum pf_status pf_stored_flow(struct pf_stored *s, uint64_t number,
 
 /* Sets c to a direction of the flow of a row. */
 PF_MUST_USE enum pf_status pf_stored_chain(struct pf_stored *s, const struct pf_flows_row *row,
-                                           enum pf_dir dir, struct pf_chain *c,
+                                           enum pf_dir dir, struct pf_walkback *c,
                                            struct pf_error *err);
 
 #endif

@@ -18,7 +18,7 @@
 struct check {
     struct pf_stored *stored;
     struct pf_findings *found;
-    struct pf_chain *chain;
+    struct pf_walkback *chain;
     bool failed;
     uint64_t flows;
     uint64_t bytes[2];
@@ -101,9 +101,9 @@ static enum pf_status walk(struct check *c, struct sums *sum, struct pf_digest *
 {
     const struct pf_index_entry *e;
     enum pf_status st;
-    while ((st = pf_chain_next(c->chain, &e, err)) == PF_OK) {
+    while ((st = pf_walkback_next(c->chain, &e, err)) == PF_OK) {
         struct pf_span plain;
-        st = pf_chain_plain(c->chain, &plain, err);
+        st = pf_walkback_plain(c->chain, &plain, err);
         bool clear = e->kind == PF_INDEX_CLEAR;
         if (st == PF_OK && d != NULL && !clear) {
             st = pf_digest_update(d, plain.ptr, plain.len);
@@ -239,11 +239,11 @@ enum pf_status pf_stored_verify(const char *dir, struct pf_findings *found, stru
     if (st != PF_OK) {
         return st;
     }
-    st = pf_chain_new(&c.chain);
+    st = pf_walkback_new(&c.chain);
     if (st == PF_OK) {
         st = check_all(&c);
     }
-    pf_chain_free(c.chain);
+    pf_walkback_free(c.chain);
     pf_stored_close(c.stored);
     if (st != PF_OK) {
         return pf_error_set(err, st, "%s: %s", dir, pf_status_text(st));

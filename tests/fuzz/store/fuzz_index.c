@@ -7,7 +7,7 @@
  *          then the index, then the data file. Little-endian.
  */
 #include "base/cursor.h"
-#include "store/chain.h"
+#include "store/walkback.h"
 #include "store/index.h"
 
 #include <stdlib.h>
@@ -50,17 +50,17 @@ static int memory_file(const uint8_t *ptr, size_t len)
     return fd;
 }
 
-static void walk(struct pf_chain *c)
+static void walk(struct pf_walkback *c)
 {
     struct pf_error err = {.status = PF_OK};
     const struct pf_index_entry *e;
     uint64_t offset = 0;
-    while (pf_chain_next(c, &e, &err) == PF_OK) {
+    while (pf_walkback_next(c, &e, &err) == PF_OK) {
         struct pf_span plain;
         if (e->offset != offset) {
-            abort(); /* what pf_chain_next promises */
+            abort(); /* what pf_walkback_next promises */
         }
-        if (pf_chain_plain(c, &plain, &err) != PF_OK) {
+        if (pf_walkback_plain(c, &plain, &err) != PF_OK) {
             return;
         }
         offset += plain.len;
@@ -77,25 +77,25 @@ static void walk(struct pf_chain *c)
 static void run(uint8_t mode, uint64_t last, uint8_t *index, size_t index_len, const uint8_t *data,
                 size_t data_len)
 {
-    struct pf_chain *c = NULL;
+    struct pf_walkback *c = NULL;
     struct pf_error err = {.status = PF_OK};
     if ((mode & FIX_CHECKS) != 0) {
         fix_checks(index, index_len);
     }
-    struct pf_chain_files files = {.index_fd = memory_file(index, index_len),
+    struct pf_walkback_files files = {.index_fd = memory_file(index, index_len),
                                    .data_fd = memory_file(data, data_len),
                                    .index_size = index_len,
                                    .data_size = data_len};
     enum pf_dir dir = (mode & OTHER_DIRECTION) != 0 ? PF_S2C : PF_C2S;
-    if (pf_chain_new(&c) == PF_OK && pf_chain_start_files(c, files, dir, last, &err) == PF_OK) {
+    if (pf_walkback_new(&c) == PF_OK && pf_walkback_start_files(c, files, dir, last, &err) == PF_OK) {
         walk(c);
         err.status = PF_OK;
-        if (pf_chain_seek(c, 3500, &err) == PF_OK) {
+        if (pf_walkback_seek(c, 3500, &err) == PF_OK) {
             const struct pf_index_entry *e;
-            (void)(pf_chain_next(c, &e, &err) == PF_OK);
+            (void)(pf_walkback_next(c, &e, &err) == PF_OK);
         }
     }
-    pf_chain_free(c);
+    pf_walkback_free(c);
     (void)close(files.index_fd);
     (void)close(files.data_fd);
 }

@@ -250,20 +250,20 @@ static void seeking_finds_the_chunk_of_every_offset(void **state)
     fake_result(dir.path, 1, 30, PF_CODEC_LZ4, false);
     struct pf_error err = {.status = PF_OK};
     struct pf_stored *s = NULL;
-    struct pf_chain *c = NULL;
+    struct pf_walkback *c = NULL;
     struct pf_flows_row row;
     assert_int_equal(pf_stored_open(dir.path, &s, &err), PF_OK);
-    assert_int_equal(pf_chain_new(&c), PF_OK);
+    assert_int_equal(pf_walkback_new(&c), PF_OK);
     assert_int_equal(pf_stored_row(s, 7, &row, &err), PF_OK); /* six chunks, and a gap */
     assert_int_equal(pf_stored_chain(s, &row, PF_S2C, c, &err), PF_OK);
     for (uint64_t offset = 6 * FAKE_CHUNK; offset > 0; offset -= 500) {
         const struct pf_index_entry *e;
-        assert_int_equal(pf_chain_seek(c, offset - 1, &err), PF_OK);
-        assert_int_equal(pf_chain_next(c, &e, &err), PF_OK);
+        assert_int_equal(pf_walkback_seek(c, offset - 1, &err), PF_OK);
+        assert_int_equal(pf_walkback_next(c, &e, &err), PF_OK);
         assert_int_equal(e->kind, PF_INDEX_CHUNK);
         assert_int_equal(e->offset, (offset - 1) / FAKE_CHUNK * FAKE_CHUNK);
     }
-    pf_chain_free(c);
+    pf_walkback_free(c);
     pf_stored_close(s);
 }
 

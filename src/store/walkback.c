@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "store/chain.h"
+#include "store/walkback.h"
 
 #include "store/unpack.h"
 
@@ -16,12 +16,12 @@ struct block {
     size_t cap;
 };
 
-struct pf_chain {
+struct pf_walkback {
     struct pf_place place;
     bool own_files;
     bool open;
     uint32_t worker;
-    struct pf_chain_files files;
+    struct pf_walkback_files files;
     enum pf_store_codec codec;
 
     enum pf_dir dir;
@@ -38,10 +38,10 @@ struct pf_chain {
     struct pf_unpacker *unpacker;
 };
 
-enum pf_status pf_chain_new(struct pf_chain **out)
+enum pf_status pf_walkback_new(struct pf_walkback **out)
 {
     *out = NULL;
-    struct pf_chain *c = calloc(1, sizeof(*c));
+    struct pf_walkback *c = calloc(1, sizeof(*c));
     if (c == NULL) {
         return PF_ERR_NOMEM;
     }
@@ -55,7 +55,7 @@ enum pf_status pf_chain_new(struct pf_chain **out)
     return PF_OK;
 }
 
-static void close_files(struct pf_chain *c)
+static void close_files(struct pf_walkback *c)
 {
     if (c->own_files && c->files.index_fd >= 0) {
         (void)close(c->files.index_fd);
@@ -63,11 +63,11 @@ static void close_files(struct pf_chain *c)
     if (c->own_files && c->files.data_fd >= 0) {
         (void)close(c->files.data_fd);
     }
-    c->files = (struct pf_chain_files){.index_fd = -1, .data_fd = -1};
+    c->files = (struct pf_walkback_files){.index_fd = -1, .data_fd = -1};
     c->open = false;
 }
 
-void pf_chain_free(struct pf_chain *c)
+void pf_walkback_free(struct pf_walkback *c)
 {
     if (c != NULL) {
         close_files(c);
@@ -80,7 +80,7 @@ void pf_chain_free(struct pf_chain *c)
     }
 }
 
-static enum pf_status fail(const struct pf_chain *c, enum pf_status st, const char *what,
+static enum pf_status fail(const struct pf_walkback *c, enum pf_status st, const char *what,
                            struct pf_error *err)
 {
     const char *path = c->place.path == NULL ? "index" : c->place.path;
@@ -116,7 +116,7 @@ static int open_file(const struct pf_place *data, const char *name, uint64_t *si
     return fd;
 }
 
-static enum pf_status read_codec(struct pf_chain *c, struct pf_error *err)
+static enum pf_status read_codec(struct pf_walkback *c, struct pf_error *err)
 {
     uint8_t head[PF_INDEX_FILE_HEADER];
     enum pf_status st = pf_file_read_at(c->files.index_fd, head, sizeof(head), 0);
@@ -127,7 +127,7 @@ static enum pf_status read_codec(struct pf_chain *c, struct pf_error *err)
     return PF_OK;
 }
 
-static enum pf_status open_worker(struct pf_chain *c, const struct pf_place *data, uint32_t worker,
+static enum pf_status open_worker(struct pf_walkback *c, const struct pf_place *data, uint32_t worker,
                                   struct pf_error *err)
 {
     close_files(c);
@@ -153,7 +153,7 @@ static enum pf_status open_worker(struct pf_chain *c, const struct pf_place *dat
 }
 
 /* What stands at the front of the entry at pos: enough to step back or to compare offsets. */
-static enum pf_status read_front(struct pf_chain *c, uint64_t pos, struct pf_index_front *front,
+static enum pf_status read_front(struct pf_walkback *c, uint64_t pos, struct pf_index_front *front,
                                  struct pf_error *err)
 {
     uint8_t bytes[PF_INDEX_ENTRY_HEADER + PF_INDEX_FIXED_MAX];
@@ -178,7 +178,7 @@ static enum pf_status read_front(struct pf_chain *c, uint64_t pos, struct pf_ind
     return PF_OK;
 }
 
-static enum pf_status add_position(struct pf_chain *c, uint64_t pos)
+static enum pf_status add_position(struct pf_walkback *c, uint64_t pos)
 {
     if (c->count == c->cap) {
         size_t cap = c->cap == 0 ? 64 : 2 * c->cap;
@@ -194,7 +194,7 @@ static enum pf_status add_position(struct pf_chain *c, uint64_t pos)
 }
 
 /* Every step goes back by an entry at least, so that this ends whatever the file says. */
-static enum pf_status collect(struct pf_chain *c, uint64_t last, struct pf_error *err)
+static enum pf_status collect(struct pf_walkback *c, uint64_t last, struct pf_error *err)
 {
     uint64_t pos = last;
     while (pos != 0) {
@@ -216,7 +216,7 @@ static enum pf_status collect(struct pf_chain *c, uint64_t last, struct pf_error
     return PF_OK;
 }
 
-static enum pf_status begin(struct pf_chain *c, enum pf_dir dir, uint64_t last,
+static enum pf_status begin(struct pf_walkback *c, enum pf_dir dir, uint64_t last,
                             struct pf_error *err)
 {
     c->dir = dir;
@@ -231,7 +231,7 @@ static enum pf_status begin(struct pf_chain *c, enum pf_dir dir, uint64_t last,
     return st;
 }
 
-enum pf_status pf_chain_start(struct pf_chain *c, const struct pf_place *data, uint32_t worker,
+enum pf_status pf_walkback_start(struct pf_walkback *c, const struct pf_place *data, uint32_t worker,
                               enum pf_dir dir, uint64_t last, struct pf_error *err)
 {
     c->count = 0;
@@ -247,7 +247,7 @@ enum pf_status pf_chain_start(struct pf_chain *c, const struct pf_place *data, u
     return begin(c, dir, last, err);
 }
 
-enum pf_status pf_chain_start_files(struct pf_chain *c, struct pf_chain_files files,
+enum pf_status pf_walkback_start_files(struct pf_walkback *c, struct pf_walkback_files files,
                                     enum pf_dir dir, uint64_t last, struct pf_error *err)
 {
     close_files(c);
@@ -259,7 +259,7 @@ enum pf_status pf_chain_start_files(struct pf_chain *c, struct pf_chain_files fi
     return st != PF_OK ? st : begin(c, dir, last, err);
 }
 
-static enum pf_status read_body(struct pf_chain *c, uint64_t pos, struct pf_span *body,
+static enum pf_status read_body(struct pf_walkback *c, uint64_t pos, struct pf_span *body,
                                 struct pf_error *err)
 {
     uint8_t head[PF_INDEX_ENTRY_HEADER];
@@ -301,13 +301,13 @@ static bool records_fit(const struct pf_index_entry *e)
     return pf_cur_at_end(&bytes) && sum == e->chunk.plain_len;
 }
 
-static bool chunk_fits(const struct pf_chain *c, const struct pf_index_entry *e)
+static bool chunk_fits(const struct pf_walkback *c, const struct pf_index_entry *e)
 {
     return e->chunk.packed_len <= c->files.data_size &&
            e->chunk.pos <= c->files.data_size - e->chunk.packed_len && records_fit(e);
 }
 
-enum pf_status pf_chain_next(struct pf_chain *c, const struct pf_index_entry **out,
+enum pf_status pf_walkback_next(struct pf_walkback *c, const struct pf_index_entry **out,
                              struct pf_error *err)
 {
     if (c->next == c->count) {
@@ -334,7 +334,7 @@ enum pf_status pf_chain_next(struct pf_chain *c, const struct pf_index_entry **o
     return PF_OK;
 }
 
-enum pf_status pf_chain_plain(struct pf_chain *c, struct pf_span *out, struct pf_error *err)
+enum pf_status pf_walkback_plain(struct pf_walkback *c, struct pf_span *out, struct pf_error *err)
 {
     const struct pf_index_entry *e = &c->entry;
     size_t packed_len = e->kind != PF_INDEX_GAP ? e->chunk.packed_len : 0;
@@ -362,7 +362,7 @@ enum pf_status pf_chain_plain(struct pf_chain *c, struct pf_span *out, struct pf
     return PF_OK;
 }
 
-enum pf_status pf_chain_seek(struct pf_chain *c, uint64_t offset, struct pf_error *err)
+enum pf_status pf_walkback_seek(struct pf_walkback *c, uint64_t offset, struct pf_error *err)
 {
     size_t low = 0;
     size_t high = c->count;

@@ -10,8 +10,8 @@
  *          format's before they are used. 8 bytes of memory per chunk of the direction, beside one
  *          chunk.
  */
-#ifndef PF_STORE_CHAIN_H
-#define PF_STORE_CHAIN_H
+#ifndef PF_STORE_WALKBACK_H
+#define PF_STORE_WALKBACK_H
 
 #include "base/status.h"
 #include "store/file.h"
@@ -19,27 +19,27 @@
 
 #include <stdint.h>
 
-struct pf_chain;
+struct pf_walkback;
 
-PF_MUST_USE enum pf_status pf_chain_new(struct pf_chain **out);
-void pf_chain_free(struct pf_chain *c);
+PF_MUST_USE enum pf_status pf_walkback_new(struct pf_walkback **out);
+void pf_walkback_free(struct pf_walkback *c);
 
 /*
  * Goes to the direction whose last entry is at `last` in the index of `worker`; 0 is a direction
  * without any. data is borrowed until the next start.
  */
-PF_MUST_USE enum pf_status pf_chain_start(struct pf_chain *c, const struct pf_place *data,
+PF_MUST_USE enum pf_status pf_walkback_start(struct pf_walkback *c, const struct pf_place *data,
                                           uint32_t worker, enum pf_dir dir, uint64_t last,
                                           struct pf_error *err);
 
 /* The same over open files, which stay the caller's; for tests. */
-struct pf_chain_files {
+struct pf_walkback_files {
     int index_fd;
     int data_fd;
     uint64_t index_size;
     uint64_t data_size;
 };
-PF_MUST_USE enum pf_status pf_chain_start_files(struct pf_chain *c, struct pf_chain_files files,
+PF_MUST_USE enum pf_status pf_walkback_start_files(struct pf_walkback *c, struct pf_walkback_files files,
                                                 enum pf_dir dir, uint64_t last,
                                                 struct pf_error *err);
 
@@ -47,15 +47,15 @@ PF_MUST_USE enum pf_status pf_chain_start_files(struct pf_chain *c, struct pf_ch
  * The next entry, checked: offsets are without holes, records add up. PF_END after the last.
  * Borrowed until the next call.
  */
-PF_MUST_USE enum pf_status pf_chain_next(struct pf_chain *c, const struct pf_index_entry **out,
+PF_MUST_USE enum pf_status pf_walkback_next(struct pf_walkback *c, const struct pf_index_entry **out,
                                          struct pf_error *err);
 
-/* The plaintext (or, of PF_INDEX_CLEAR, the clear bytes) of the chunk that pf_chain_next gave;
- * borrowed until the next pf_chain_plain. */
-PF_MUST_USE enum pf_status pf_chain_plain(struct pf_chain *c, struct pf_span *out,
+/* The plaintext (or, of PF_INDEX_CLEAR, the clear bytes) of the chunk that pf_walkback_next gave;
+ * borrowed until the next pf_walkback_plain. */
+PF_MUST_USE enum pf_status pf_walkback_plain(struct pf_walkback *c, struct pf_span *out,
                                           struct pf_error *err);
 
 /* The next entry will be the one that holds offset, or the last one before it. */
-PF_MUST_USE enum pf_status pf_chain_seek(struct pf_chain *c, uint64_t offset, struct pf_error *err);
+PF_MUST_USE enum pf_status pf_walkback_seek(struct pf_walkback *c, uint64_t offset, struct pf_error *err);
 
 #endif
