@@ -141,7 +141,7 @@ static bool is_mine(struct worker *w)
     return k % w->shared->stride == 0 && k / w->shared->stride % w->shared->threads == w->index;
 }
 
-static void direction(struct worker *w, struct pf_stored *s, struct pf_chain *chain,
+static void direction(struct worker *w, struct pf_stored *s, struct pf_walkback *chain,
                       const struct pf_flows_row *row, enum pf_dir dir, const struct pf_suite *suite,
                       uint16_t version)
 {
@@ -151,13 +151,13 @@ static void direction(struct worker *w, struct pf_stored *s, struct pf_chain *ch
     bool rekey = true;
     bench_must(pf_stored_chain(s, row, dir, chain, &err), &err);
     for (;;) {
-        enum pf_status st = pf_chain_next(chain, &e, &err);
+        enum pf_status st = pf_walkback_next(chain, &e, &err);
         if (st == PF_END) {
             return;
         }
         bench_must(st, &err);
         if (e->kind == PF_INDEX_CHUNK && is_mine(w)) {
-            bench_must(pf_chain_plain(chain, &plain, &err), &err);
+            bench_must(pf_walkback_plain(chain, &plain, &err), &err);
             take(w, e, plain, suite, version, rekey);
             rekey = false;
         }
@@ -167,9 +167,9 @@ static void direction(struct worker *w, struct pf_stored *s, struct pf_chain *ch
 static void walk(struct worker *w, struct pf_stored *s)
 {
     struct pf_error err = {0};
-    struct pf_chain *chain = NULL;
+    struct pf_walkback *chain = NULL;
     const struct pf_suite *suite = NULL;
-    bench_must(pf_chain_new(&chain), NULL);
+    bench_must(pf_walkback_new(&chain), NULL);
     for (uint64_t i = 1; i <= pf_stored_flows(s); i++) {
         struct pf_stored_flow flow;
         bench_must(pf_stored_flow(s, i, &flow, &err), &err);
@@ -181,7 +181,7 @@ static void walk(struct worker *w, struct pf_stored *s)
         direction(w, s, chain, &row, PF_C2S, suite, version);
         direction(w, s, chain, &row, PF_S2C, suite, version);
     }
-    pf_chain_free(chain);
+    pf_walkback_free(chain);
 }
 
 static void add(struct bench_data *to, const struct bench_data *d)
