@@ -124,6 +124,7 @@ static enum pf_status sum_up(struct pf_run *r)
         struct pf_worker_counts c = pf_worker_counts(r->crew[i].worker);
         counts.limit_flows += c.limit_flows;
         counts.limit_stubs += c.limit_stubs;
+        counts.trials += c.trials;
         for (size_t k = 0; k < pf_keyring_count(r->config.keyring); k++) {
             key_flows[k] += c.key_flows[k];
         }

@@ -113,6 +113,7 @@ enum pf_status pf_summary_collect(struct pf_summary_store *s, const struct pf_op
     struct pf_manifest *m = &s->manifest;
     m->filter = o->filter;
     m->jobs = config->jobs;
+    m->search_trials = counts->trials;
     m->shard = o->shard;
     m->shards = o->shards;
     m->memory = config->memory;

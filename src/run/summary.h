@@ -24,6 +24,7 @@ struct pf_run_counts {
     uint64_t limit_stubs;
     uint64_t limit_sessions;
     uint64_t limit_keylog;
+    uint64_t trials; /* of searches behind gaps */
     const uint64_t *key_flows; /* per key of the ring */
     int64_t started_ns;
     uint64_t elapsed_ns;

@@ -487,6 +487,7 @@ static enum pf_status report(struct pf_tls_flow_env *env, struct pf_tls_flow *t)
         r.detail = "SSL 2.0 is not supported";
         r.version = "SSLv2";
     }
+    env->trials += r.trials;
     if (r.reason == PF_REASON_LIMIT_REACHED) {
         env->limits++;
     }

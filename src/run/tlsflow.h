@@ -55,6 +55,7 @@ struct pf_tls_flow_env {
     struct pf_opened opened[PF_RUN_RECORDS];
     struct pf_record_entry entries[PF_RUN_RECORDS];
     bool sha256;
+    uint64_t trials;     /* of searches behind gaps */
     uint64_t limits;     /* flows that were given up for memory */
     uint64_t *key_flows; /* flows opened, per key of the ring */
     struct pf_error *err;

@@ -148,6 +148,7 @@ struct pf_worker_counts pf_worker_counts(const struct pf_worker *w)
 {
     return (struct pf_worker_counts){.limit_flows = w->env.limits,
                                      .limit_stubs = w->limit_stubs,
+                                     .trials = w->env.trials,
                                      .memory_peak = w->env.budget.peak,
                                      .key_flows = w->env.key_flows,
                                      .totals = &w->env.totals};

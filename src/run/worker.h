@@ -42,6 +42,7 @@ struct pf_worker_setup {
 struct pf_worker_counts {
     uint64_t limit_flows;                /* TLS flows given up for memory */
     uint64_t limit_stubs;                /* flows forgotten before they looked like TLS */
+    uint64_t trials;                     /* of searches behind gaps */
     size_t memory_peak;                  /* bytes of its budget */
     const uint64_t *key_flows;           /* flows that each key of the ring opened; borrowed */
     const struct pf_flow_totals *totals; /* of a run without a result; borrowed */

@@ -83,6 +83,7 @@ static enum pf_status try_suite(struct blind *b, const struct pf_secret *secret,
     if (st == PF_OK) {
         st = pf_open_find_seq(b->c->env->crypt, &b->keys, &none, &record, &s, &b->seq, &spent);
     }
+    h->trials += spent;
     return st == PF_ERR_MALFORMED || st == PF_ERR_LIMIT ? PF_ERR_REJECTED : st;
 }
 

@@ -214,6 +214,7 @@ struct pf_conn_report {
     enum pf_reason reason;
     const char *detail; /* NULL when there is nothing to say */
     struct pf_conn_dir_report dir[2];
+    uint64_t trials; /* of numbers and keys, where something was lost */
 };
 
 /* The verdict. Valid after finish and the last next, until pf_conn_free. */

@@ -334,6 +334,7 @@ void pf_conn_report(struct pf_conn *c, struct pf_conn_report *out)
         out->key_spki = is_set(hs->search.key_spki, PF_SPKI_LEN) ? hs->search.key_spki : NULL;
     }
     for (int d = 0; d < 2; d++) {
+        out->trials += c->half[d].trials;
         out->dir[d].missing_records = c->half[d].missing_records;
         out->dir[d].missing_bytes = c->half[d].missing_bytes;
         if (out->status == PF_FLOW_LOCKED) {

@@ -482,6 +482,35 @@ static void test_format(void **state)
     assert_int_equal(pf_keylog_format_session(long_id, &master, line, sizeof line), 0);
 }
 
+static void test_line_by_line(void **state)
+{
+    (void)state;
+    static const char text[] = "CLIENT_RANDOM " R1 " " S48 "\n# a comment\n"
+                               "RSA Session-ID:616263 Master-Key:" S48 "\n"
+                               "SERVER_TRAFFIC_SECRET_0 " R2 " " S32 "\n";
+    struct pf_keylog *log;
+    assert_int_equal(pf_keylog_new(1 << 20, &log), PF_OK);
+    assert_int_equal(pf_keylog_size(log), 0);
+    assert_int_equal(pf_keylog_add_text(log, (struct pf_span){(const uint8_t *)text, strlen(text)}),
+                     PF_OK);
+    pf_keylog_freeze(log);
+    enum pf_keylog_label label;
+    uint8_t random[PF_RANDOM_LEN];
+    struct pf_secret secret;
+    assert_int_equal(pf_keylog_size(log), 3);
+    assert_true(pf_keylog_line(log, 0, &label, random, &secret));
+    assert_int_equal(label, PF_KEYLOG_MASTER);
+    assert_int_equal(random[31], 0x11);
+    assert_int_equal(secret.len, 48);
+    assert_false(pf_keylog_line(log, 1, &label, random, &secret));
+    assert_true(pf_keylog_line(log, 2, &label, random, &secret));
+    assert_int_equal(label, PF_KEYLOG_SERVER_TRAFFIC);
+    assert_int_equal(random[0], 0x22);
+    assert_int_equal(secret.len, 32);
+    assert_int_equal(secret.bytes[31], 0xab);
+    pf_keylog_free(log);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -501,6 +530,7 @@ int main(void)
         cmocka_unit_test(test_file),
         cmocka_unit_test(test_file_of_junk),
         cmocka_unit_test(test_format),
+        cmocka_unit_test(test_line_by_line),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
 }
