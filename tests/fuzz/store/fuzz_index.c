@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Targets: store/index, store/chain, store/unpack: a result directory of anyone's making.
+ * Targets: store/index, store/walkback, store/unpack: a result directory of anyone's making.
  *
  * Input:   u8 mode (1: make the checks of the entries right, so that what lies behind them is
  *          reached; 2: the direction), u24 position of the last entry, u16 length of the index,
