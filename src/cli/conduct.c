@@ -2,6 +2,7 @@
 #include "cli/conduct.h"
 
 #include "cli/cli.h"
+#include "cli/options.h"
 #include "cli/report.h"
 
 #include <errno.h>
@@ -56,7 +57,7 @@ static int wait_for(struct pf_run *run, const struct pf_options *o, const sigset
     return PF_EXIT_OK;
 }
 
-int pf_cli_conduct(const struct pf_options *o, pf_cli_finish *finish, void *arg)
+static int conduct(const struct pf_options *o, pf_cli_finish *finish)
 {
     struct pf_error err = {.status = PF_OK};
     struct pf_run *run = NULL;
@@ -70,15 +71,31 @@ int pf_cli_conduct(const struct pf_options *o, pf_cli_finish *finish, void *arg)
     (void)pthread_sigmask(SIG_BLOCK, &set, NULL); /* the run's threads inherit it */
     int status = wait_for(run, o, &set);
     if (status == PF_EXIT_OK) {
-        status = finish(run, o, arg);
+        status = finish(run, o);
     }
     pf_run_free(run);
     return status;
 }
 
-int pf_cli_print_lines(struct pf_run *run, const struct pf_options *o, void *arg)
+int pf_cli_conduct(int argc, char **argv, enum pf_run_mode mode, const char *help,
+                   pf_cli_finish *finish)
 {
-    (void)arg;
+    struct pf_cli_options o;
+    int status = PF_EXIT_USAGE;
+    if (pf_cli_options_parse(argc, argv, mode, &o)) {
+        if (o.help) {
+            (void)fputs(help, stdout);
+            status = pf_cli_end_output(PF_EXIT_OK);
+        } else {
+            status = conduct(&o.run, finish);
+        }
+    }
+    pf_cli_options_fini(&o);
+    return status;
+}
+
+int pf_cli_print_lines(struct pf_run *run, const struct pf_options *o)
+{
     struct pf_error err = {.status = PF_OK};
     const char *text;
     size_t len;

@@ -12,11 +12,13 @@
 #include "plainflow.h"
 
 /* What is done with a run that is over; returns the exit status. */
-typedef int pf_cli_finish(struct pf_run *run, const struct pf_options *o, void *arg);
+typedef int pf_cli_finish(struct pf_run *run, const struct pf_options *o);
 
-int pf_cli_conduct(const struct pf_options *o, pf_cli_finish *finish, void *arg);
+/* A command that reads captures, from its words to its exit status. */
+int pf_cli_conduct(int argc, char **argv, enum pf_run_mode mode, const char *help,
+                   pf_cli_finish *finish);
 
 /* A pf_cli_finish: the run's lines to standard output, its summary to standard error. */
-int pf_cli_print_lines(struct pf_run *run, const struct pf_options *o, void *arg);
+int pf_cli_print_lines(struct pf_run *run, const struct pf_options *o);
 
 #endif

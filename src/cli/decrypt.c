@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/cli.h"
 #include "cli/conduct.h"
-#include "cli/options.h"
 #include "cli/report.h"
 
 static const char help[] =
@@ -31,9 +30,8 @@ static const char help[] =
     "damaged; 3 nothing was decrypted; 4 an output could not be written; 5 out of memory or\n"
     "internal; 130 or 143 stopped by a signal.\n";
 
-static int finish(struct pf_run *run, const struct pf_options *o, void *arg)
+static int finish(struct pf_run *run, const struct pf_options *o)
 {
-    (void)arg;
     const struct pf_summary *s = pf_run_summary(run);
     pf_report_summary(s, o->output, o->verbosity);
     return pf_report_exit(s, o->strict);
@@ -41,16 +39,5 @@ static int finish(struct pf_run *run, const struct pf_options *o, void *arg)
 
 int pf_cli_decrypt(int argc, char **argv)
 {
-    struct pf_cli_options o;
-    int status = PF_EXIT_USAGE;
-    if (pf_cli_options_parse(argc, argv, PF_RUN_DECRYPT, &o)) {
-        if (o.help) {
-            (void)fputs(help, stdout);
-            status = pf_cli_end_output(PF_EXIT_OK);
-        } else {
-            status = pf_cli_conduct(&o.run, finish, NULL);
-        }
-    }
-    pf_cli_options_fini(&o);
-    return status;
+    return pf_cli_conduct(argc, argv, PF_RUN_DECRYPT, help, finish);
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/cli.h"
 #include "cli/conduct.h"
-#include "cli/options.h"
 
 static const char help[] =
     "plainflow handshakes [OPTIONS] CAPTURE...\n\n"
@@ -29,16 +28,5 @@ static const char help[] =
 
 int pf_cli_handshakes(int argc, char **argv)
 {
-    struct pf_cli_options o;
-    int status = PF_EXIT_USAGE;
-    if (pf_cli_options_parse(argc, argv, PF_RUN_HANDSHAKES, &o)) {
-        if (o.help) {
-            (void)fputs(help, stdout);
-            status = pf_cli_end_output(PF_EXIT_OK);
-        } else {
-            status = pf_cli_conduct(&o.run, pf_cli_print_lines, NULL);
-        }
-    }
-    pf_cli_options_fini(&o);
-    return status;
+    return pf_cli_conduct(argc, argv, PF_RUN_HANDSHAKES, help, pf_cli_print_lines);
 }

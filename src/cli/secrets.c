@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/cli.h"
 #include "cli/conduct.h"
-#include "cli/options.h"
 #include "cli/report.h"
 
 static const char help[] =
@@ -47,9 +46,8 @@ static int print_lines(struct pf_run *run, struct pf_error *err)
     return status;
 }
 
-static int finish(struct pf_run *run, const struct pf_options *o, void *arg)
+static int finish(struct pf_run *run, const struct pf_options *o)
 {
-    (void)arg;
     struct pf_error err = {.status = PF_OK};
     bool print = o->output == NULL && o->inject == NULL;
     int printed = print ? print_lines(run, &err) : PF_EXIT_OK;
@@ -64,16 +62,5 @@ static int finish(struct pf_run *run, const struct pf_options *o, void *arg)
 
 int pf_cli_secrets(int argc, char **argv)
 {
-    struct pf_cli_options o;
-    int status = PF_EXIT_USAGE;
-    if (pf_cli_options_parse(argc, argv, PF_RUN_SECRETS, &o)) {
-        if (o.help) {
-            (void)fputs(help, stdout);
-            status = pf_cli_end_output(PF_EXIT_OK);
-        } else {
-            status = pf_cli_conduct(&o.run, finish, NULL);
-        }
-    }
-    pf_cli_options_fini(&o);
-    return status;
+    return pf_cli_conduct(argc, argv, PF_RUN_SECRETS, help, finish);
 }
