@@ -30,7 +30,8 @@ pf_script(lint man 60 ${CMAKE_CURRENT_SOURCE_DIR}/lint/man)
 # ---- the whole program
 
 if(TARGET plainflow)
-  foreach(name apache_walk apache_resume nginx_walk suites extensions starttls)
+  foreach(name apache_walk apache_resume nginx_walk suites extensions starttls
+      keylog_tls12 keylog_tls13 keylog_gnutls keylog_web keylog_nss)
     pf_script(interop ${name} 300 ${CMAKE_CURRENT_SOURCE_DIR}/interop/${name})
   endforeach()
   foreach(name usage captures keys output signals)
