@@ -21,7 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PF_TEXT_MAX = 1024, PF_GAPS_MAX = 1000, PF_CONFLICTS_MAX = 100, PF_LINE_MAX = 1 << 20 };
+enum { PF_TEXT_MAX = 1024, PF_GAPS_MAX = 1000, PF_CONFLICTS_MAX = 32, PF_LINE_MAX = 1 << 20 };
 
 /* Names as in flows.jsonl, and what they mean in one line; NULL for _NONE. */
 const char *pf_flow_status_name(enum pf_flow_status s);

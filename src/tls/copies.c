@@ -8,7 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LONGEST = PF_RECORD_HEADER_LEN + PF_RECORD_MAX, DROP_AT = 32 * 1024, STRIDE = 64 };
+enum {
+    LONGEST = PF_RECORD_HEADER_LEN + PF_RECORD_MAX,
+    DROP_AT = 32 * 1024,
+    STRIDE = 64,
+    LINGER = 4096,
+    HABIT = 3
+};
 
 void pf_copies_free(struct pf_copies *copies)
 {
@@ -53,6 +59,17 @@ static struct pf_conflict *conflicts_of(const struct pf_copies *copies, size_t *
     return (struct pf_conflict *)(void *)copies->conflicts.ptr;
 }
 
+/* Once the list is full: a packet's parts are settled one soon after the other. */
+static bool was_counted(const struct pf_copies *copies, uint64_t packet)
+{
+    for (size_t i = 0; i < PF_COUNTED; i++) {
+        if (copies->counted[i] == packet) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Adds a packet to the list, which is in the order of packets; one that is there already keeps its
  * lowest place, so that it does not matter in which order its parts were settled. */
 static void note(struct pf_copies *copies, struct pf_conflict one)
@@ -72,11 +89,11 @@ static void note(struct pf_copies *copies, struct pf_conflict one)
         }
         return;
     }
-    if (n == PF_CONFLICTS_KEPT && one.packet <= copies->highest) {
-        return; /* not listed any more, and probably counted */
+    if (n == PF_CONFLICTS_KEPT && was_counted(copies, one.packet)) {
+        return;
     }
     copies->count++;
-    copies->highest = one.packet > copies->highest ? one.packet : copies->highest;
+    copies->counted[copies->count % PF_COUNTED] = one.packet;
     if (pf_buf_append(&copies->conflicts, &one, sizeof one) == PF_OK) {
         all = conflicts_of(copies, &n);
         memmove(&all[at + 1], &all[at], (n - 1 - at) * sizeof *all);
@@ -254,64 +271,6 @@ static size_t first_difference(const uint8_t *a, const uint8_t *b, size_t len)
     return i;
 }
 
-/* The part of a copy that lies over the bytes of one packet. */
-static enum pf_status add_part(struct pf_conn *c, struct pf_half *h, const struct pf_copy_of *of,
-                               uint64_t pos, struct pf_span part)
-{
-    size_t diff = first_difference(part.ptr, pf_stream_bytes(&h->in, pos), part.len);
-    if (diff == part.len) {
-        return PF_OK;
-    }
-    struct pf_copies *copies = copies_of(c, h);
-    if (copies == NULL) {
-        return PF_OK;
-    }
-    struct pf_copy copy = {.pos = pos,
-                           .len = (uint32_t)part.len,
-                           .diff = pos + diff,
-                           .packet = of->packet,
-                           .ts_ns = of->ts_ns,
-                           .doubt = of->doubt,
-                           .probe = of->probe};
-    int64_t ts_ns;
-    pf_stream_packet(&h->in, pos + diff, &copy.first, &ts_ns);
-    if (h->detached == 0 && copy.diff < h->verified) {
-        note_copy(copies, &copy, true);
-        return PF_OK;
-    }
-    return keep(c, copies, copy, part.ptr);
-}
-
-enum pf_status pf_copies_add(struct pf_conn *c, enum pf_dir dir, const struct pf_copy_of *of)
-{
-    struct pf_half *h = &c->half[dir];
-    uint64_t end = pf_stream_end(&h->in);
-    uint64_t oldest = end > PF_STREAM_RECENT ? end - PF_STREAM_RECENT : 0;
-    if (h->stage == PF_STAGE_DEAD || of->behind > end) {
-        return PF_OK;
-    }
-    if (oldest < pf_stream_oldest(&h->in)) {
-        oldest = pf_stream_oldest(&h->in);
-    }
-    uint64_t pos = end - of->behind;
-    struct pf_cur data = pf_cur_of(of->data);
-    if (pos < oldest && !pf_cur_skip(&data, oldest - pos)) {
-        return PF_OK;
-    }
-    pos = pos < oldest ? oldest : pos;
-    enum pf_status st = PF_OK;
-    struct pf_span part;
-    while (st == PF_OK && data.left > 0 && pos < end) {
-        uint64_t room = pf_stream_packet_end(&h->in, pos) - pos;
-        if (!pf_cur_span(&data, data.left < room ? data.left : (size_t)room, &part)) {
-            break;
-        }
-        st = add_part(c, h, of, pos, part);
-        pos += part.len;
-    }
-    return st;
-}
-
 /* ---- putting in place ---- */
 
 /* Of packets that brought the same bytes the first one is named. */
@@ -366,10 +325,8 @@ static bool is_kept(const struct pf_copies *copies, const struct pf_copy *old)
     return false;
 }
 
-/* What will be written over becomes a copy itself, packet by packet; of the chosen packets there is
- * one already. */
-static enum pf_status save(struct pf_conn *c, struct pf_half *h, const struct pf_copy *over,
-                           const struct pf_choice *choice)
+/* What will be written over becomes a copy itself, packet by packet. */
+static enum pf_status save(struct pf_conn *c, struct pf_half *h, const struct pf_copy *over)
 {
     uint64_t end = over->pos + over->len;
     enum pf_status st = PF_OK;
@@ -378,13 +335,22 @@ static enum pf_status save(struct pf_conn *c, struct pf_half *h, const struct pf
         upto = upto < end ? upto : end;
         struct pf_copy old = {
             .pos = pos, .len = (uint32_t)(upto - pos), .diff = pos, .replaced = true};
+        old.first = over->packet;
         pf_stream_packet(&h->in, pos, &old.packet, &old.ts_ns);
-        if (!pf_choice_has(choice, old.packet) && !is_kept(h->copies, &old)) {
+        if (!is_kept(h->copies, &old)) {
             st = keep(c, h->copies, old, pf_stream_bytes(&h->in, pos));
         }
         pos = upto;
     }
     return st;
+}
+
+static enum pf_status place(struct pf_conn *c, struct pf_half *h, const struct pf_copy *copy)
+{
+    enum pf_status st = save(c, h, copy);
+    return st == PF_OK ? pf_stream_write(&h->in, copy->pos, h->copies->bytes.ptr + copy->at,
+                                         copy->len, copy->packet, copy->ts_ns)
+                       : st;
 }
 
 enum pf_status pf_copies_put(struct pf_conn *c, struct pf_half *h, uint64_t base,
@@ -395,21 +361,100 @@ enum pf_status pf_copies_put(struct pf_conn *c, struct pf_half *h, uint64_t base
     uint64_t from = UINT64_MAX;
     uint64_t to = 0;
     (void)pf_copies_list(h->copies, &n);
-    for (size_t i = 0; i < n && st == PF_OK; i++) {
-        struct pf_copy copy = pf_copies_list(h->copies, &n)[i];
+    for (size_t i = 0; i < n && st == PF_OK; i++) { /* not those that are added meanwhile */
+        size_t now;
+        struct pf_copy copy = pf_copies_list(h->copies, &now)[i];
         bool there = copy.pos + copy.len > base && copy.pos >= pf_stream_oldest(&h->in);
         bool taken = copy.pos < choice->end ? pf_choice_has(choice, copy.packet)
                                             : pf_rule_takes(choice->rule, &copy);
         if (there && taken) {
             from = copy.pos < from ? copy.pos : from;
             to = copy.pos + copy.len > to ? copy.pos + copy.len : to;
-            st = save(c, h, &copy, choice);
-            st = st == PF_OK ? pf_stream_write(&h->in, copy.pos, h->copies->bytes.ptr + copy.at,
-                                               copy.len, copy.packet, copy.ts_ns)
-                             : st;
+            st = place(c, h, &copy);
         }
     }
     compare_again(h, from, to);
+    return st;
+}
+
+/* Where the copies that came last have been the true ones, the next is put in place as it comes: it
+ * saves opening the record in vain. */
+static enum pf_status follow_habit(struct pf_conn *c, struct pf_half *h, uint64_t packet)
+{
+    size_t n;
+    struct pf_copy *last = pf_copies_list(h->copies, &n) + n - 1;
+    bool fits = h->copies->habit >= HABIT && n > 0 && last->packet == packet && !last->same &&
+                pf_rule_takes(PF_RULE_LATEST, last);
+    if (!fits || h->stage != PF_STAGE_OPEN || h->loss.open || h->waits ||
+        last->pos < pf_stream_at(&h->in)) {
+        return PF_OK;
+    }
+    const struct pf_copy copy = *last;
+    if (copy.pos < h->framed) {
+        h->run.len = 0;
+        h->framed = pf_stream_at(&h->in);
+    }
+    enum pf_status st = place(c, h, &copy);
+    compare_again(h, copy.pos, copy.pos + copy.len);
+    return st;
+}
+
+/* The part of a copy that lies over the bytes of one packet. */
+static enum pf_status add_part(struct pf_conn *c, struct pf_half *h, const struct pf_copy_of *of,
+                               uint64_t pos, struct pf_span part)
+{
+    size_t diff = first_difference(part.ptr, pf_stream_bytes(&h->in, pos), part.len);
+    if (diff == part.len) {
+        return PF_OK;
+    }
+    struct pf_copies *copies = copies_of(c, h);
+    if (copies == NULL) {
+        return PF_OK;
+    }
+    struct pf_copy copy = {.pos = pos,
+                           .len = (uint32_t)part.len,
+                           .diff = pos + diff,
+                           .packet = of->packet,
+                           .ts_ns = of->ts_ns,
+                           .doubt = of->doubt,
+                           .probe = of->probe};
+    int64_t ts_ns;
+    pf_stream_packet(&h->in, pos + diff, &copy.first, &ts_ns);
+    if (h->detached == 0 && copy.diff < h->verified) {
+        note_copy(copies, &copy, true);
+        return PF_OK;
+    }
+    enum pf_status st = keep(c, copies, copy, part.ptr);
+    return st == PF_OK ? follow_habit(c, h, of->packet) : st;
+}
+
+enum pf_status pf_copies_add(struct pf_conn *c, enum pf_dir dir, const struct pf_copy_of *of)
+{
+    struct pf_half *h = &c->half[dir];
+    uint64_t end = pf_stream_end(&h->in);
+    uint64_t oldest = end > PF_STREAM_RECENT ? end - PF_STREAM_RECENT : 0;
+    if (h->stage == PF_STAGE_DEAD || of->behind > end) {
+        return PF_OK;
+    }
+    if (oldest < pf_stream_oldest(&h->in)) {
+        oldest = pf_stream_oldest(&h->in);
+    }
+    uint64_t pos = end - of->behind;
+    struct pf_cur data = pf_cur_of(of->data);
+    if (pos < oldest && !pf_cur_skip(&data, oldest - pos)) {
+        return PF_OK;
+    }
+    pos = pos < oldest ? oldest : pos;
+    enum pf_status st = PF_OK;
+    struct pf_span part;
+    while (st == PF_OK && data.left > 0 && pos < end) {
+        uint64_t room = pf_stream_packet_end(&h->in, pos) - pos;
+        if (!pf_cur_span(&data, data.left < room ? data.left : (size_t)room, &part)) {
+            break;
+        }
+        st = add_part(c, h, of, pos, part);
+        pos += part.len;
+    }
     return st;
 }
 
@@ -419,7 +464,7 @@ enum pf_status pf_copies_put(struct pf_conn *c, struct pf_half *h, uint64_t base
 static uint64_t base_of(const struct pf_half *h)
 {
     uint64_t base = h->verified > h->keyed ? h->verified : h->keyed;
-    if (!h->chain_live) {
+    if (!h->chain_live || h->loss.open) {
         return h->framed;
     }
     if (h->in.gap_at > base && h->in.gap_at <= h->framed) {
@@ -437,9 +482,11 @@ static enum pf_status try_copies(struct pf_conn *c, enum pf_dir dir, bool last)
         return PF_ERR_REJECTED;
     }
     uint64_t base = base_of(h);
-    enum pf_status st = pf_trial_run(c, dir, base, last, &choice);
+    enum pf_status st = pf_trial_run(c, dir, base, last || h->stage == PF_STAGE_PLAIN, &choice);
     h->retry_at = choice.end;
     if (st == PF_OK) {
+        h->copies->habit = choice.rule == PF_RULE_LATEST ? h->copies->habit + 1 : 0;
+        choice.rule = h->copies->habit >= HABIT ? PF_RULE_LATEST : PF_RULE_NONE;
         st = pf_copies_put(c, h, base, &choice);
         if (h->stage == PF_STAGE_PLAIN && pf_replay_restart(c)) {
             return st == PF_OK ? PF_END : st;
@@ -460,15 +507,17 @@ enum pf_status pf_copies_judge(struct pf_conn *c, enum pf_dir dir, uint64_t end)
         until = h->framed + LONGEST + PF_STREAM_RECENT; /* what ends there is not the true record */
     }
     bool over = c->final || pf_stream_end(&h->in) >= until || h->given_up == h->framed + 1;
-    enum pf_status st = try_copies(c, dir, over);
-    st = st == PF_ERR_REJECTED ? pf_replay(c, over) : st;
+    bool early = !over && h->stage != PF_STAGE_PLAIN && pf_stream_end(&h->in) < end + LINGER;
+    enum pf_status st = early ? PF_ERR_REJECTED : try_copies(c, dir, over);
+    st = st == PF_ERR_REJECTED && !early ? pf_replay(c, over) : st;
     if (st != PF_ERR_REJECTED || over) {
         return st;
     }
+    h->retry_at = early ? end + LINGER : h->retry_at;
+    h->patience = early ? 0 : 1;
     h->waits = true;
     h->wait_until = until;
     h->wait_seen = c->copies_seen;
-    h->patience = 1;
     return PF_AGAIN;
 }
 
@@ -484,7 +533,8 @@ enum pf_status pf_copies_wait(struct pf_conn *c, enum pf_dir dir)
         return PF_AGAIN;
     }
     h->wait_seen = c->copies_seen;
-    h->patience *= 2;
+    bool first = h->patience == 0 || h->stage == PF_STAGE_PLAIN;
+    h->patience = first ? 1 : 2 * h->patience;
     enum pf_status st = try_copies(c, dir, over);
     st = st == PF_ERR_REJECTED ? pf_replay(c, over) : st;
     if (st != PF_ERR_REJECTED) {

@@ -5,8 +5,8 @@
  * Threads: the connection's owner.
  * Errors:  PF_ERR_NOMEM; at a limit a copy is forgotten.
  * Limits:  PF_COPIES_PER_BYTE copies over a byte, PF_COPIES_BYTES bytes of a direction, all from
- *          the budget; PF_TRIALS_PER_RECORD and PF_TRIALS_PER_FLOW trials, and never more than
- *          twice the bytes in trials that the direction had up to there, and a little.
+ *          the budget; PF_TRIALS_PER_RECORD and PF_TRIALS_PER_FLOW trials, and never more bytes in
+ *          trials than the direction had up to there, and a little.
  *
  * In the stream lies the copy that came first. When a record does not verify, sets of packets whose
  * copies are to be put in place of it are tried: all; those without doubt; then one, two, three ...

@@ -267,9 +267,10 @@ PF_MUST_USE enum pf_status pf_replay(struct pf_conn *c, bool last);
 /* Other bytes are in place of some that were read. False: it is too late to read them again. */
 bool pf_replay_restart(struct pf_conn *c);
 
-/* Whether the next record could be this one: under the present keys, or those that can follow. */
+/* Whether the next record could be this one: under the present keys as number seq, or as the first
+ * under those that can follow. */
 PF_MUST_USE enum pf_status pf_tls13_fits(struct pf_conn *c, enum pf_dir dir,
-                                         const struct pf_record *record);
+                                         const struct pf_record *record, uint64_t seq);
 
 /* cleargap.c: gaps before keys. cut: the frame that the gap cuts, or NULL. */
 PF_MUST_USE enum pf_status pf_clear_gap(struct pf_half *h, const struct pf_frame *cut);

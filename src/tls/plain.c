@@ -241,6 +241,18 @@ static enum pf_status on_protected(struct pf_conn *c, enum pf_dir dir)
     return PF_END;
 }
 
+/* Records under keys before the sender's hello: where there are copies, this one was forged. */
+static enum pf_status before_hello(struct pf_conn *c, enum pf_dir dir, const struct pf_frame *f)
+{
+    struct pf_half *h = &c->half[dir];
+    uint32_t own = dir == PF_C2S ? PF_FACT_CLIENT_HELLO : PF_FACT_SERVER_HELLO;
+    bool keys = f->type == PF_CT_APPLICATION_DATA || f->type == PF_CT_CHANGE_CIPHER_SPEC;
+    if (!keys || !pf_copies_any(h) || pf_handshake_has(pf_half_handshake(c, h), own)) {
+        return PF_ERR_REJECTED;
+    }
+    return pf_copies_judge(c, dir, f->pos + PF_RECORD_HEADER_LEN + f->body_len);
+}
+
 static enum pf_status on_record(struct pf_conn *c, enum pf_dir dir, const struct pf_frame *f)
 {
     struct pf_half *h = &c->half[dir];
@@ -291,9 +303,11 @@ enum pf_status pf_plain_step(struct pf_conn *c, enum pf_dir dir)
         }
     }
     struct pf_frame f;
+    enum pf_status st;
     switch (pf_stream_frame(&h->in, h->framed, &f)) {
     case PF_FRAME_WHOLE:
-        return on_record(c, dir, &f);
+        st = before_hello(c, dir, &f);
+        return st == PF_ERR_REJECTED ? on_record(c, dir, &f) : st;
     case PF_FRAME_MORE:
         return PF_AGAIN;
     case PF_FRAME_CUT:
@@ -306,7 +320,7 @@ enum pf_status pf_plain_step(struct pf_conn *c, enum pf_dir dir)
         break;
     }
     if (c->understood || c->replays > 0) {
-        enum pf_status st = pf_copies_judge(c, dir, h->framed + PF_RECORD_HEADER_LEN);
+        st = pf_copies_judge(c, dir, h->framed + PF_RECORD_HEADER_LEN);
         if (st != PF_ERR_REJECTED) {
             return st;
         }

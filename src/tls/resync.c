@@ -247,6 +247,7 @@ static void pass_over(struct pf_half *h, const struct pf_frame *f, bool certain)
     }
     h->framed = end;
     pf_stream_consume(&h->in, end);
+    pf_copies_passed(h, end);
 }
 
 static enum pf_status not_found(struct pf_conn *c, struct pf_half *h, const struct pf_frame *f)
@@ -331,6 +332,14 @@ static enum pf_status found(struct pf_conn *c, struct pf_half *h, const struct p
     return st;
 }
 
+/* The record at h->framed does not verify: another copy of it may, if there are any. */
+static enum pf_status other_copy(struct pf_conn *c, enum pf_dir dir, uint64_t end)
+{
+    struct pf_half *h = &c->half[dir];
+    bool any = pf_copies_any(h) && !h->loss.scanned;
+    return any ? pf_copies_judge(c, dir, end) : PF_ERR_REJECTED;
+}
+
 /* Finds the sequence number from the records ahead. */
 static enum pf_status number_step(struct pf_conn *c, enum pf_dir dir)
 {
@@ -339,7 +348,9 @@ static enum pf_status number_step(struct pf_conn *c, enum pf_dir dir)
     enum pf_frame_result after;
     size_t n = frames_ahead(h, frames, &after);
     if (n == 0) {
-        return none_ahead(h, &frames[0], after);
+        bool bad = after == PF_FRAME_BAD || after == PF_FRAME_WHOLE;
+        enum pf_status st = bad ? other_copy(c, dir, h->framed) : PF_ERR_REJECTED;
+        return st == PF_ERR_REJECTED ? none_ahead(h, &frames[0], after) : st;
     }
     if (better_wait(c, h, n, after)) {
         return PF_AGAIN;
@@ -359,7 +370,8 @@ static enum pf_status number_step(struct pf_conn *c, enum pf_dir dir)
         return PF_END;
     }
     if (st == PF_ERR_REJECTED) {
-        return not_found(c, h, &frames[0]);
+        st = other_copy(c, dir, frames[0].pos + PF_RECORD_HEADER_LEN + frames[0].body_len);
+        return st == PF_ERR_REJECTED ? not_found(c, h, &frames[0]) : st;
     }
     if (st == PF_ERR_LIMIT) {
         h->search_limit = true;

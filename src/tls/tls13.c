@@ -109,7 +109,8 @@ enum pf_status pf_tls13_successor(struct pf_conn *c, enum pf_dir dir,
     return st == PF_ERR_NOKEY ? PF_ERR_REJECTED : st;
 }
 
-enum pf_status pf_tls13_fits(struct pf_conn *c, enum pf_dir dir, const struct pf_record *record)
+enum pf_status pf_tls13_fits(struct pf_conn *c, enum pf_dir dir, const struct pf_record *record,
+                             uint64_t seq)
 {
     struct pf_half *h = &c->half[dir];
     const struct pf_chain none = {.iv_known = false};
@@ -118,7 +119,7 @@ enum pf_status pf_tls13_fits(struct pf_conn *c, enum pf_dir dir, const struct pf
     enum pf_phase phase;
     enum pf_status st = PF_ERR_REJECTED;
     if (h->chain_live) {
-        st = pf_open_verify(c->env->crypt, &h->keys, &h->chain, h->seq, record);
+        st = pf_open_verify(c->env->crypt, &h->keys, &h->chain, seq, record);
         if (st == PF_ERR_REJECTED && pf_tls13_next_keys(c, dir, &secret, &keys, &phase) == PF_OK) {
             st = pf_open_verify(c->env->crypt, &keys, &none, 0, record);
         }

@@ -216,13 +216,23 @@ static bool is_chain(const struct trial *t)
     return any;
 }
 
-static enum pf_status verify(const struct trial *t, const struct pf_record *record)
+static enum pf_status verify_as(const struct trial *t, const struct pf_record *record, uint64_t seq)
 {
     struct pf_half *h = t->h;
     if (h->stage == PF_STAGE_HANDSHAKE || h->keys.version == PF_VERSION_TLS13) {
-        return pf_tls13_fits(t->c, t->dir, record);
+        return pf_tls13_fits(t->c, t->dir, record, seq);
     }
-    return pf_open_verify(t->c->env->crypt, &h->keys, &h->chain, h->seq, record);
+    return pf_open_verify(t->c->env->crypt, &h->keys, &h->chain, seq, record);
+}
+
+/* Behind a loss the number is a guess: those that did not verify were records, or were none. */
+static enum pf_status verify(const struct trial *t, const struct pf_record *record)
+{
+    const struct pf_loss *l = &t->h->loss;
+    uint64_t seq = t->h->seq + (l->open && l->uncertain ? l->cut : 0);
+    uint64_t rejected = l->open && l->uncertain ? l->rejected : 0;
+    enum pf_status st = verify_as(t, record, seq + rejected);
+    return st == PF_ERR_REJECTED && rejected > 0 ? verify_as(t, record, seq) : st;
 }
 
 static bool may_try(const struct trial *t)
@@ -230,7 +240,7 @@ static bool may_try(const struct trial *t)
     const struct pf_copies *copies = t->h->copies;
     return copies->record_trials < (t->last ? PF_TRIALS_PER_RECORD : PF_TRIALS_PER_RECORD / 2) &&
            copies->flow_trials < PF_TRIALS_PER_FLOW &&
-           copies->spent < PF_TRIAL_BYTES_FREE + 2 * t->base;
+           copies->spent < PF_TRIAL_BYTES_FREE + t->base;
 }
 
 static bool was_tried(const struct trial *t, uint64_t set)

@@ -13,7 +13,7 @@
 #include "base/buf.h"
 #include "tls/copies.h"
 
-enum { PF_CHOICE_PACKETS = 62 };
+enum { PF_CHOICE_PACKETS = 62, PF_COUNTED = 64 };
 
 struct pf_copy {
     uint64_t pos;
@@ -30,25 +30,26 @@ struct pf_copy {
     bool replaced; /* it was in the stream, and led nowhere */
 };
 
-struct pf_copies {
-    struct pf_buf list;      /* struct pf_copy[], as they came */
-    struct pf_buf bytes;     /* theirs */
-    struct pf_buf conflicts; /* struct pf_conflict[] */
-    struct pf_budget *budget;
-    uint64_t count;   /* of conflicts */
-    uint64_t highest; /* packet that was counted */
-    uint64_t trial_pos;
-    uint64_t spent; /* bytes tried */
-    uint32_t record_trials;
-    uint32_t flow_trials;
-};
-
 /* How a set was chosen; the same is presumed of what lies behind the record. */
 enum pf_rule {
     PF_RULE_LATEST, /* of several copies the one that came last */
     PF_RULE_SURE,   /* those without doubt */
     PF_RULE_ALL,
     PF_RULE_NONE
+};
+
+struct pf_copies {
+    struct pf_buf list;      /* struct pf_copy[], as they came */
+    struct pf_buf bytes;     /* theirs */
+    struct pf_buf conflicts; /* struct pf_conflict[] */
+    struct pf_budget *budget;
+    unsigned habit; /* how often in a row the copies that came last were the true ones */
+    uint64_t count; /* of conflicts */
+    uint64_t counted[PF_COUNTED]; /* the packets counted last */
+    uint64_t trial_pos;
+    uint64_t spent; /* bytes tried */
+    uint32_t record_trials;
+    uint32_t flow_trials;
 };
 
 /* Packets whose copies are to be put in place. */
