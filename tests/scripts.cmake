@@ -31,7 +31,7 @@ pf_script(lint man 60 ${CMAKE_CURRENT_SOURCE_DIR}/lint/man)
 
 if(TARGET plainflow)
   foreach(name apache_walk apache_resume nginx_walk suites extensions starttls
-      keylog_tls12 keylog_tls13 keylog_gnutls keylog_web keylog_nss)
+      keylog_tls12 keylog_tls13 keylog_gnutls keylog_web keylog_nss keylog_chromium)
     pf_script(interop ${name} 300 ${CMAKE_CURRENT_SOURCE_DIR}/interop/${name})
   endforeach()
   foreach(name usage captures keys output signals)

@@ -59,3 +59,52 @@ walk() {
         expect_body "$work/walk" $flow "$size"
     done
 }
+
+# nginx with TLS 1.2, TLS 1.3 and HTTP/2 over $work/site; leaves $nginx_pid.
+start_nginx() {
+    cat >"$work/nginx.conf" <<-END
+	daemon off;
+	master_process off;
+	pid $work/nginx.pid;
+	error_log $work/nginx-error.log;
+	events { }
+	http {
+	    access_log off;
+	    client_body_temp_path $work/t1; proxy_temp_path $work/t2; fastcgi_temp_path $work/t3;
+	    uwsgi_temp_path $work/t4; scgi_temp_path $work/t5;
+	    server {
+	        listen 127.0.0.1:$1 ssl http2;
+	        root $work/site;
+	        ssl_certificate $work/server.crt;
+	        ssl_certificate_key $work/server.key;
+	        ssl_protocols TLSv1.2 TLSv1.3;
+	        ssl_session_cache builtin;
+	    }
+	}
+	END
+    background "$work/nginx.log" nginx -p "$work" -e "$work/nginx-error.log" -c "$work/nginx.conf"
+    # shellcheck disable=SC2034 # for the caller
+    nginx_pid=$pid
+    wait_server "$1" "$work/nginx.log"
+}
+
+# The body that a server sent, from HTTP/1.1 or from the DATA frames of HTTP/2 (RFC 9113 section 6.1)
+body_of() {
+    python3 - "$1" <<-'END'
+	import sys
+
+	with open(sys.argv[1], "rb") as f:
+	    data = f.read()
+	out = b""
+	if data.startswith(b"HTTP/1.1"):
+	    out = data.split(b"\r\n\r\n", 1)[1]
+	else:
+	    at = 0
+	    while at < len(data):
+	        size = int.from_bytes(data[at:at + 3], "big")
+	        if data[at + 3] == 0:
+	            out += data[at + 9:at + 9 + size]
+	        at += 9 + size
+	sys.stdout.buffer.write(out)
+	END
+}
