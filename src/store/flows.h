@@ -43,7 +43,7 @@ struct pf_flow_gap {
 /* A packet that claimed bytes of the stream to be other than what verified: forged, or damaged. */
 struct pf_flow_conflict {
     uint64_t packet;
-    uint64_t true_packet; /* that brought these bytes as they verified; 0: neither did */
+    uint64_t true_packet; /* that brought these bytes as they verified; 0: neither is proved */
     uint64_t offset; /* of the first byte that differs: captured bytes of the direction before it */
 };
 

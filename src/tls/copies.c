@@ -145,8 +145,9 @@ static void drop_bytes(struct pf_copies *copies)
 }
 
 /* Copies of bytes before pos are settled. */
-static void settle(struct pf_copies *copies, uint64_t pos, bool verified)
+static void settle(struct pf_half *h, uint64_t pos, bool verified)
 {
+    struct pf_copies *copies = h->copies;
     size_t n;
     struct pf_copy *all = pf_copies_list(copies, &n);
     size_t left = 0;
@@ -155,7 +156,7 @@ static void settle(struct pf_copies *copies, uint64_t pos, bool verified)
         if (cut_front(&copy, pos, verified)) {
             all[left++] = copy;
         } else {
-            note_copy(copies, &all[i], verified);
+            note_copy(copies, &all[i], verified && all[i].diff >= h->clear_end);
         }
     }
     copies->list.len = left * sizeof *all;
@@ -173,7 +174,7 @@ void pf_copies_verified(struct pf_half *h, uint64_t pos)
     h->in.pinned = false; /* nothing is read again from the start any more */
     h->given_up = 0;
     if (h->copies != NULL) {
-        settle(h->copies, pos, true);
+        settle(h, pos, true);
     }
 }
 
@@ -182,14 +183,14 @@ void pf_copies_passed(struct pf_half *h, uint64_t pos)
     h->verified = pos;
     h->given_up = 0;
     if (h->copies != NULL) {
-        settle(h->copies, pos, false);
+        settle(h, pos, false);
     }
 }
 
 void pf_copies_close(struct pf_half *h)
 {
     if (h->copies != NULL) {
-        settle(h->copies, UINT64_MAX, false);
+        settle(h, UINT64_MAX, false);
     }
 }
 
@@ -384,7 +385,7 @@ static enum pf_status follow_habit(struct pf_conn *c, struct pf_half *h, uint64_
     size_t n;
     struct pf_copy *last = pf_copies_list(h->copies, &n) + n - 1;
     bool fits = h->copies->habit >= HABIT && n > 0 && last->packet == packet && !last->same &&
-                pf_rule_takes(PF_RULE_LATEST, last);
+                pf_rule_takes(h->copies->rule, last);
     if (!fits || h->stage != PF_STAGE_OPEN || h->loss.open || h->waits ||
         last->pos < pf_stream_at(&h->in)) {
         return PF_OK;
@@ -421,7 +422,7 @@ static enum pf_status add_part(struct pf_conn *c, struct pf_half *h, const struc
     int64_t ts_ns;
     pf_stream_packet(&h->in, pos + diff, &copy.first, &ts_ns);
     if (h->detached == 0 && copy.diff < h->verified) {
-        note_copy(copies, &copy, true);
+        note_copy(copies, &copy, copy.diff >= h->clear_end);
         return PF_OK;
     }
     enum pf_status st = keep(c, copies, copy, part.ptr);
@@ -474,6 +475,15 @@ static uint64_t base_of(const struct pf_half *h)
     return there ? base : h->framed;
 }
 
+/* The rule that is presumed to hold for what follows, once it has held often enough. */
+static enum pf_rule note_habit(struct pf_copies *copies, enum pf_rule rule)
+{
+    bool again = rule == copies->rule && rule <= PF_RULE_LATEST;
+    copies->habit = again ? copies->habit + 1 : 0;
+    copies->rule = rule;
+    return copies->habit >= HABIT ? rule : PF_RULE_NONE;
+}
+
 static enum pf_status try_copies(struct pf_conn *c, enum pf_dir dir, bool last)
 {
     struct pf_half *h = &c->half[dir];
@@ -485,8 +495,7 @@ static enum pf_status try_copies(struct pf_conn *c, enum pf_dir dir, bool last)
     enum pf_status st = pf_trial_run(c, dir, base, last || h->stage == PF_STAGE_PLAIN, &choice);
     h->retry_at = choice.end;
     if (st == PF_OK) {
-        h->copies->habit = choice.rule == PF_RULE_LATEST ? h->copies->habit + 1 : 0;
-        choice.rule = h->copies->habit >= HABIT ? PF_RULE_LATEST : PF_RULE_NONE;
+        choice.rule = note_habit(h->copies, choice.rule);
         st = pf_copies_put(c, h, base, &choice);
         if (h->stage == PF_STAGE_PLAIN && pf_replay_restart(c)) {
             return st == PF_OK ? PF_END : st;

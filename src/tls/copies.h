@@ -38,7 +38,8 @@ enum {
     PF_TRIAL_BYTES_FREE = 192 * 1024
 };
 
-/* A packet that was not true, or one of two of which neither verified (then true_packet is 0). */
+/* A packet that was not true; or, with true_packet 0, one of two of which neither is proved: what
+ * carries them did not verify, or came before keys. */
 struct pf_conflict {
     uint64_t packet;
     uint64_t true_packet; /* that brought these bytes as they verified */

@@ -108,6 +108,7 @@ struct pf_half {
     struct pf_copies *copies; /* differing copies of its bytes; NULL: there were none */
     uint64_t verified;        /* position behind the last record that was, or was passed over */
     uint64_t keyed;           /* position of the first record under the present keys */
+    uint64_t clear_end;       /* and under the first: nothing proves which bytes before are true */
     bool waits;               /* for another copy of the record at framed, until: */
     uint64_t wait_until;      /* the stream ends here, */
     uint32_t wait_seen;       /* or conn's copies_seen is more than this by: */

@@ -13,6 +13,7 @@ enum pf_status pf_half_install(struct pf_half *h, const struct pf_keys *keys, ui
     h->updated = false;
     h->nonce_known = false;
     h->keyed = h->framed;
+    h->clear_end = h->clear_end == 0 ? h->framed : h->clear_end;
     enum pf_status st = pf_chain_init(&h->chain, &h->keys, compression);
     h->chain_live = st == PF_OK;
     return st;
