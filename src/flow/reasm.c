@@ -22,7 +22,7 @@ struct pf_seg {
 /* Blocks with their header: small ones, 1460 bytes, jumbo frames; larger packets are split. */
 static const uint32_t block_size[PF_REASM_CLASSES] = {128, 512, 1536, 9216};
 
-enum { SLAB_TARGET = 64 * 1024 - 1024 };
+enum { SLAB_TARGET = 64 * 1024 - 1024, SMALL = 16 };
 
 static const uint32_t max_data = 9216 - sizeof(struct pf_seg);
 
@@ -327,6 +327,9 @@ static uint8_t doubt_of(struct pf_reasm *r, const struct pf_pkt *pkt, uint64_t o
     doubt |= agrees(&r->ttl, &r->ttl_votes, pkt->ttl) ? 0U : PF_DOUBT_TTL;
     uint8_t tsopt = pkt->hints & PF_HINT_HAS_TSOPT;
     doubt |= agrees(&r->tsopt, &r->tsopt_votes, tsopt) ? 0U : PF_DOUBT_TIMESTAMP;
+    uint32_t len = pkt->len < UINT16_MAX ? pkt->len : UINT16_MAX;
+    r->longest = len > r->longest ? (uint16_t)len : r->longest;
+    doubt |= len * SMALL < r->longest ? PF_DOUBT_SIZE : 0U;
     bool probe = pkt->len == 1 && off + 1 == r->next; /* RFC 1122 section 4.2.3.6 */
     return (uint8_t)(doubt | (probe ? PF_DOUBT_PROBE : 0U));
 }

@@ -79,6 +79,7 @@ enum {
     PF_DOUBT_TIMESTAMP = 1, /* with a timestamp option where the others have none, or without */
     PF_DOUBT_TTL = 2,       /* not the TTL of most packets of the direction */
     PF_DOUBT_IP_SUM = 4,
+    PF_DOUBT_SIZE = 8,   /* far smaller than other segments of the direction */
     PF_DOUBT_PROBE = 128 /* a single byte in front of the next: a keep-alive, no forgery */
 };
 
@@ -126,12 +127,13 @@ struct pf_reasm {
     uint8_t ttl_votes;
     uint8_t tsopt;
     uint8_t tsopt_votes;
-    uint8_t doubt; /* of pkt */
+    uint8_t doubt;    /* of pkt */
+    uint16_t longest; /* segment so far */
     bool started;
     bool anchored;
     bool flushing;
     bool skipping; /* until the next pop */
-    bool limited; /* a hole was given up at a limit */
+    bool limited;  /* a hole was given up at a limit */
 };
 
 /* env outlives r. Takes no memory before a segment comes early. */

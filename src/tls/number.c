@@ -8,6 +8,7 @@
 enum {
     TRIALS_PER_GAP = 1 << 20, /* about a second at the dearest */
     TRIALS_PER_FLOW = 1 << 23,
+    TRIALS_WITHOUT_GAP = 32, /* of a search where nothing was lost, but spoiled */
     /* TLS 1.3 key changes that one gap may hide: some, and one more for so many bytes of it. */
     GENERATIONS_MIN = 4,
     GENERATIONS_MAX = 64,
@@ -68,14 +69,15 @@ static enum pf_status look(struct pf_conn *c, struct pf_half *h, const struct pf
     }
     uint32_t spent = 0;
     struct pf_record record = record_of(h, f);
-    s->max_trials = TRIALS_PER_GAP - l->trials;
+    s->max_trials = l->cipher_bytes > 0 ? TRIALS_PER_GAP - l->trials : TRIALS_WITHOUT_GAP;
     void *inflate = h->chain.inflate;
     h->chain.inflate = NULL; /* whether its window is lost depends on what is found */
     enum pf_status st = pf_open_find_seq(c->env->crypt, keys, &h->chain, &record, s, seq, &spent);
     h->chain.inflate = inflate;
     l->trials += spent;
     h->trials += spent;
-    return st == PF_ERR_MALFORMED ? PF_ERR_REJECTED : st;
+    bool brief = st == PF_ERR_LIMIT && l->cipher_bytes == 0;
+    return st == PF_ERR_MALFORMED || brief ? PF_ERR_REJECTED : st;
 }
 
 /*

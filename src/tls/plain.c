@@ -241,13 +241,19 @@ static enum pf_status on_protected(struct pf_conn *c, enum pf_dir dir)
     return PF_END;
 }
 
-/* Records under keys before the sender's hello: where there are copies, this one was forged. */
-static enum pf_status before_hello(struct pf_conn *c, enum pf_dir dir, const struct pf_frame *f)
+/* Records under keys before the sender's hello, or before its ChangeCipherSpec where there has to
+ * be one: where there are copies, this one was forged. */
+static enum pf_status too_early(struct pf_conn *c, enum pf_dir dir, const struct pf_frame *f)
 {
     struct pf_half *h = &c->half[dir];
+    const struct pf_handshake *hs = pf_half_handshake(c, h);
     uint32_t own = dir == PF_C2S ? PF_FACT_CLIENT_HELLO : PF_FACT_SERVER_HELLO;
-    bool keys = f->type == PF_CT_APPLICATION_DATA || f->type == PF_CT_CHANGE_CIPHER_SPEC;
-    if (!keys || !pf_copies_any(h) || pf_handshake_has(pf_half_handshake(c, h), own)) {
+    bool data = f->type == PF_CT_APPLICATION_DATA;
+    bool keys = data || f->type == PF_CT_CHANGE_CIPHER_SPEC;
+    bool early =
+        !pf_handshake_has(hs, own) ||
+        (data && pf_handshake_has(hs, PF_FACT_SERVER_HELLO) && hs->version != PF_VERSION_TLS13);
+    if (!keys || !early || !pf_copies_any(h)) {
         return PF_ERR_REJECTED;
     }
     return pf_copies_judge(c, dir, f->pos + PF_RECORD_HEADER_LEN + f->body_len);
@@ -306,7 +312,7 @@ enum pf_status pf_plain_step(struct pf_conn *c, enum pf_dir dir)
     enum pf_status st;
     switch (pf_stream_frame(&h->in, h->framed, &f)) {
     case PF_FRAME_WHOLE:
-        st = before_hello(c, dir, &f);
+        st = too_early(c, dir, &f);
         return st == PF_ERR_REJECTED ? on_record(c, dir, &f) : st;
     case PF_FRAME_MORE:
         return PF_AGAIN;

@@ -307,8 +307,7 @@ static enum pf_status try_sizes(struct trial *t, uint64_t *set)
     return st;
 }
 
-/* The sets that are tried before all others: of several copies the one that came last; that without
- * doubt; all. */
+/* The sets that are tried before all others. */
 static void likely_sets(struct trial *t)
 {
     size_t n;

@@ -32,8 +32,8 @@ struct pf_copy {
 
 /* How a set was chosen; the same is presumed of what lies behind the record. */
 enum pf_rule {
-    PF_RULE_LATEST, /* of several copies the one that came last */
-    PF_RULE_SURE,   /* those without doubt */
+    PF_RULE_SURE,   /* without doubt, and later than what is in place */
+    PF_RULE_LATEST, /* later than what is in place */
     PF_RULE_ALL,
     PF_RULE_NONE
 };
@@ -43,8 +43,9 @@ struct pf_copies {
     struct pf_buf bytes;     /* theirs */
     struct pf_buf conflicts; /* struct pf_conflict[] */
     struct pf_budget *budget;
-    unsigned habit; /* how often in a row the copies that came last were the true ones */
-    uint64_t count; /* of conflicts */
+    enum pf_rule rule; /* that found the true copies last, and how often in a row */
+    unsigned habit;
+    uint64_t count;               /* of conflicts */
     uint64_t counted[PF_COUNTED]; /* the packets counted last */
     uint64_t trial_pos;
     uint64_t spent; /* bytes tried */
@@ -74,10 +75,10 @@ static inline bool pf_choice_has(const struct pf_choice *choice, uint64_t packet
 static inline bool pf_rule_takes(enum pf_rule rule, const struct pf_copy *copy)
 {
     switch (rule) {
+    case PF_RULE_SURE:
+        return copy->doubt == 0 && copy->packet > copy->first;
     case PF_RULE_LATEST:
         return copy->packet > copy->first;
-    case PF_RULE_SURE:
-        return copy->doubt == 0 && !copy->replaced;
     case PF_RULE_ALL:
         return true;
     case PF_RULE_NONE:

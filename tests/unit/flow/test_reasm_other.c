@@ -242,6 +242,17 @@ static void test_doubts(void **state)
     assert_int_equal(rig.other.doubt, PF_DOUBT_IP_SUM | PF_DOUBT_TIMESTAMP);
 }
 
+static void test_a_tiny_segment_among_large_ones_is_doubted(void **state)
+{
+    (void)state;
+    send_syn();
+    send_range(0, 1400);
+    send_other(700, 10);
+    assert_int_equal(rig.other.doubt, PF_DOUBT_SIZE);
+    send_other(700, 100);
+    assert_int_equal(rig.other.doubt, 0);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -261,6 +272,7 @@ int main(void)
         T(test_over_the_wrap),
         T(test_a_keep_alive_byte_is_told_apart),
         T(test_doubts),
+        T(test_a_tiny_segment_among_large_ones_is_doubted),
     };
 #undef T
     return cmocka_run_group_tests(tests, NULL, NULL);
