@@ -33,6 +33,8 @@ struct pf_file {
     size_t len; /* bytes in buf */
     size_t cap;
     uint64_t size;            /* bytes appended */
+    uint64_t written;         /* of those, handed to the kernel */
+    uint64_t begun;           /* of those, on their way to the disk */
     struct pf_digest *digest; /* NULL: not asked for */
 };
 
