@@ -23,16 +23,24 @@ enum pf_status pf_crypt_init(struct pf_crypt *crypt)
         pf_crypt_fini(crypt);
         return PF_ERR_INTERNAL;
     }
+    crypt->multibuf = pf_multibuf_new();
     return PF_OK;
+}
+
+static void slot_fini(struct pf_cipher_slot *slot)
+{
+    EVP_CIPHER_CTX_free(slot->ctx);
+    if (slot->expanded != NULL) {
+        pf_wipe(slot->expanded, PF_MULTIBUF_KEY);
+        free(slot->expanded);
+    }
+    pf_wipe(slot, sizeof *slot);
 }
 
 static void engine_fini(struct pf_cipher_engine *engine)
 {
     for (int i = 0; engine->slots != NULL && i < PF_CIPHER_WAYS; i++) {
-        EVP_CIPHER_CTX_free(engine->slots[i].ctx);
-    }
-    if (engine->slots != NULL) {
-        pf_wipe(engine->slots, PF_CIPHER_WAYS * sizeof *engine->slots);
+        slot_fini(&engine->slots[i]);
     }
     free(engine->slots);
     EVP_CIPHER_free(engine->cipher);
@@ -43,6 +51,7 @@ void pf_crypt_fini(struct pf_crypt *crypt)
     for (int i = 0; i < PF_BULK_ROWS; i++) {
         engine_fini(&crypt->engines[i]);
     }
+    pf_multibuf_free(crypt->multibuf);
     OSSL_PROVIDER_unload(crypt->legacy);
     OSSL_PROVIDER_unload(crypt->base);
     OSSL_LIB_CTX_free(crypt->lib);
@@ -68,11 +77,12 @@ static enum pf_status engine_ready(struct pf_crypt *crypt, const struct pf_bulk 
     if (engine->slots != NULL) {
         return PF_OK;
     }
-    if (!engine->tried && bulk->supported && bulk->evp_name != NULL) {
+    bool fetched = !pf_multibuf_has(crypt->multibuf, bulk);
+    if (fetched && !engine->tried && bulk->supported && bulk->evp_name != NULL) {
         engine->cipher = pf_cipher_fetch(crypt, bulk->evp_name);
     }
     engine->tried = true;
-    if (engine->cipher == NULL) {
+    if (fetched && engine->cipher == NULL) {
         return crypt->lacked_memory ? PF_ERR_NOMEM : PF_ERR_UNSUPPORTED;
     }
     engine->slots = calloc(PF_CIPHER_WAYS, sizeof *engine->slots);
@@ -99,6 +109,20 @@ static EVP_CIPHER_CTX *new_context(const struct pf_bulk *bulk, const EVP_CIPHER 
         return NULL;
     }
     return ctx;
+}
+
+static enum pf_status slot_expand(struct pf_multibuf *mb, struct pf_cipher_slot *slot,
+                                  const struct pf_keys *keys)
+{
+    if (slot->expanded == NULL) {
+        slot->expanded = aligned_alloc(PF_MULTIBUF_ALIGN, PF_MULTIBUF_KEY);
+    }
+    if (slot->expanded == NULL) {
+        return PF_ERR_NOMEM;
+    }
+    pf_multibuf_key(mb, keys->suite->bulk, keys->key, slot->expanded);
+    slot->id = keys->id;
+    return PF_OK;
 }
 
 static bool slot_key(struct pf_cipher_slot *slot, const struct pf_keys *keys)
@@ -135,6 +159,9 @@ enum pf_status pf_cipher_slot(struct pf_crypt *crypt, const struct pf_keys *keys
         return PF_OK;
     }
     slot->id = 0;
+    if (pf_multibuf_has(crypt->multibuf, bulk)) {
+        return slot_expand(crypt->multibuf, slot, keys);
+    }
     if (slot->ctx == NULL) {
         slot->ctx = new_context(bulk, engine->cipher);
     }
@@ -161,10 +188,9 @@ const struct pf_mac *pf_cipher_mac(struct pf_crypt *crypt, const struct pf_keys 
     return &slot->mac;
 }
 
-void pf_cipher_mac_of(const struct pf_mac *mac, const struct pf_keys *keys,
-                      const struct pf_sealed *rec, struct pf_span content, uint8_t *out)
+size_t pf_cipher_mac_head(const struct pf_keys *keys, const struct pf_sealed *rec,
+                          size_t content_len, uint8_t head[PF_MAC_HEAD])
 {
-    uint8_t head[13];
     size_t n = 0;
     for (int shift = 56; shift >= 0; shift -= 8) {
         head[n++] = (uint8_t)(rec->seq >> shift);
@@ -174,8 +200,16 @@ void pf_cipher_mac_of(const struct pf_mac *mac, const struct pf_keys *keys,
         head[n++] = (uint8_t)(rec->version >> 8);
         head[n++] = (uint8_t)rec->version;
     }
-    head[n++] = (uint8_t)(content.len >> 8);
-    head[n++] = (uint8_t)content.len;
+    head[n++] = (uint8_t)(content_len >> 8);
+    head[n++] = (uint8_t)content_len;
+    return n;
+}
+
+void pf_cipher_mac_of(const struct pf_mac *mac, const struct pf_keys *keys,
+                      const struct pf_sealed *rec, struct pf_span content, uint8_t *out)
+{
+    uint8_t head[PF_MAC_HEAD];
+    size_t n = pf_cipher_mac_head(keys, rec, content.len, head);
     union pf_hash_state state;
     pf_mac_begin(mac, &state);
     pf_hash_add(mac->hash, &state, head, n);

@@ -19,17 +19,19 @@
 #include "tls/ghash.h"
 #include "tls/hash.h"
 #include "tls/keys.h"
+#include "tls/multibuf.h"
 
 #include <openssl/evp.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { PF_CIPHER_WAYS = 8, PF_MAC_WAYS = 16, PF_NONCE_LEN = 12, PF_AAD_MAX = 13 };
+enum { PF_CIPHER_WAYS = 8, PF_MAC_WAYS = 16, PF_NONCE_LEN = 12, PF_AAD_MAX = 13, PF_MAC_HEAD = 13 };
 
 /* A keyed cipher. */
 struct pf_cipher_slot {
     uint64_t id;           /* the keys it holds; 0: none that is remembered */
-    EVP_CIPHER_CTX *ctx;   /* NULL until first used */
+    EVP_CIPHER_CTX *ctx;   /* NULL until first used, and where the next is used instead */
+    void *expanded;        /* the key for pf_multibuf_*; NULL: libcrypto's context it is */
     struct pf_ghash ghash; /* keyed where GCM is put together here (Camellia) */
 };
 
@@ -47,7 +49,8 @@ struct pf_mac_slot {
 struct pf_crypt {
     OSSL_LIB_CTX *lib;
     OSSL_PROVIDER *base;
-    OSSL_PROVIDER *legacy; /* loaded when a cipher is not found without it */
+    OSSL_PROVIDER *legacy;        /* loaded when a cipher is not found without it */
+    struct pf_multibuf *multibuf; /* NULL: libcrypto does everything */
     struct pf_cipher_engine engines[PF_BULK_ROWS];
     bool lacked_memory; /* when a cipher was not found */
     struct pf_mac_slot macs[PF_MAC_WAYS];
@@ -74,6 +77,11 @@ PF_MUST_USE enum pf_status pf_cipher_slot(struct pf_crypt *crypt, const struct p
 
 /* The MAC of keys, keyed. */
 const struct pf_mac *pf_cipher_mac(struct pf_crypt *crypt, const struct pf_keys *keys);
+
+/* What the MAC begins with: number, type, version (not in SSL 3.0) and length of content. Returns
+ * how many bytes that are. */
+size_t pf_cipher_mac_head(const struct pf_keys *keys, const struct pf_sealed *rec,
+                          size_t content_len, uint8_t head[PF_MAC_HEAD]);
 
 /* The MAC of a record: number, type, version (not in SSL 3.0), length and content. */
 void pf_cipher_mac_of(const struct pf_mac *mac, const struct pf_keys *keys,
@@ -123,7 +131,18 @@ PF_MUST_USE enum pf_status pf_cbc_decrypt(struct pf_crypt *crypt, const struct p
 /* Cuts the padding off: *len becomes what is left. False: it is wrong. */
 PF_MUST_USE bool pf_cbc_unpad(const struct pf_keys *keys, const uint8_t *text, size_t *len);
 
-/* chained_iv: the IV when records carry none. */
+/* Decrypts a record of MAC-then-encrypt and cuts the padding off; its MAC, unverified, lies behind
+ * the *len bytes of content. chained_iv: the IV when records carry none. */
+PF_MUST_USE enum pf_status pf_cbc_bare(struct pf_crypt *crypt, const struct pf_keys *keys,
+                                       const struct pf_sealed *rec, const uint8_t *chained_iv,
+                                       uint8_t *out, size_t *len);
+
+/* Decrypts a record of encrypt-then-MAC, which was verified, and cuts the padding off. */
+PF_MUST_USE enum pf_status pf_cbc_inside(struct pf_crypt *crypt, const struct pf_keys *keys,
+                                         const struct pf_sealed *rec, const uint8_t *chained_iv,
+                                         uint8_t *out, size_t *len);
+
+/* chained_iv: as above. */
 PF_MUST_USE enum pf_status pf_cbc_open(struct pf_crypt *crypt, const struct pf_keys *keys,
                                        const struct pf_sealed *rec, const uint8_t *chained_iv,
                                        uint8_t *out, size_t *len);

@@ -136,6 +136,13 @@ enum pf_status pf_aead_open(struct pf_crypt *crypt, const struct pf_keys *keys,
     t.aad_len = (int)pf_aead_aad(keys, rec, text_len, t.aad);
     pf_aead_nonce(keys, rec, t.nonce);
     bool verified = false;
+    if (slot->expanded != NULL) {
+        verified = pf_multibuf_aead(crypt->multibuf, bulk, slot->expanded, t.nonce,
+                                    (struct pf_span){t.aad, (size_t)t.aad_len},
+                                    (struct pf_span){t.text, text_len}, t.tag, out);
+        *len = text_len;
+        return verified ? PF_OK : PF_ERR_REJECTED;
+    }
     if (bulk->mode == PF_MODE_CCM) {
         verified = ccm_verifies(slot->ctx, &t, bulk->tag_len, out);
     } else if (pf_aead_is_assembled(bulk)) {

@@ -49,6 +49,11 @@ enum pf_status pf_cbc_decrypt(struct pf_crypt *crypt, const struct pf_keys *keys
     if (st != PF_OK) {
         return st;
     }
+    if (slot->expanded != NULL) {
+        const struct pf_bulk *bulk = keys->suite->bulk;
+        bool done = pf_multibuf_cbc(crypt->multibuf, bulk, slot->expanded, iv, blocks, out);
+        return done ? PF_OK : PF_ERR_INTERNAL;
+    }
     int n = 0;
     if (EVP_DecryptInit_ex2(slot->ctx, NULL, NULL, iv, NULL) != 1 ||
         EVP_DecryptUpdate(slot->ctx, out, &n, blocks.ptr, (int)blocks.len) != 1 ||
@@ -83,37 +88,69 @@ bool pf_cbc_unpad(const struct pf_keys *keys, const uint8_t *text, size_t *len)
     return true;
 }
 
-/* RFC 7366 section 3: the MAC is over the IV and the ciphertext; the length in it is theirs. */
-static enum pf_status open_etm(struct pf_crypt *crypt, const struct pf_keys *keys,
-                               const struct pf_sealed *rec, const struct pf_cbc_layout *at,
-                               const uint8_t *iv, uint8_t *out, size_t *len)
+enum pf_status pf_cbc_inside(struct pf_crypt *crypt, const struct pf_keys *keys,
+                             const struct pf_sealed *rec, const uint8_t *chained_iv, uint8_t *out,
+                             size_t *len)
 {
-    const struct pf_span covered = {rec->body.ptr, at->iv.len + at->blocks.len};
-    if (!pf_cipher_mac_fits(pf_cipher_mac(crypt, keys), keys, rec, covered, at->mac)) {
-        return PF_ERR_REJECTED;
+    struct pf_cbc_layout at;
+    if (!pf_cbc_split(keys, rec->body, &at)) {
+        return PF_ERR_MALFORMED;
     }
-    enum pf_status st = pf_cbc_decrypt(crypt, keys, iv, at->blocks, out);
-    *len = at->blocks.len;
+    const uint8_t *iv = at.iv.len > 0 ? at.iv.ptr : chained_iv;
+    enum pf_status st = pf_cbc_decrypt(crypt, keys, iv, at.blocks, out);
+    *len = at.blocks.len;
     if (st == PF_OK && !pf_cbc_unpad(keys, out, len)) {
         return PF_ERR_MALFORMED;
     }
     return st;
 }
 
-static enum pf_status open_mte(struct pf_crypt *crypt, const struct pf_keys *keys,
-                               const struct pf_sealed *rec, const struct pf_cbc_layout *at,
-                               const uint8_t *iv, uint8_t *out, size_t *len)
+/* RFC 7366 section 3: the MAC is over the IV and the ciphertext; the length in it is theirs. */
+static enum pf_status open_etm(struct pf_crypt *crypt, const struct pf_keys *keys,
+                               const struct pf_sealed *rec, const uint8_t *chained_iv, uint8_t *out,
+                               size_t *len)
 {
-    enum pf_status st = pf_cbc_decrypt(crypt, keys, iv, at->blocks, out);
+    struct pf_cbc_layout at;
+    if (!pf_cbc_split(keys, rec->body, &at)) {
+        return PF_ERR_MALFORMED;
+    }
+    const struct pf_span covered = {rec->body.ptr, at.iv.len + at.blocks.len};
+    if (!pf_cipher_mac_fits(pf_cipher_mac(crypt, keys), keys, rec, covered, at.mac)) {
+        return PF_ERR_REJECTED;
+    }
+    return pf_cbc_inside(crypt, keys, rec, chained_iv, out, len);
+}
+
+enum pf_status pf_cbc_bare(struct pf_crypt *crypt, const struct pf_keys *keys,
+                           const struct pf_sealed *rec, const uint8_t *chained_iv, uint8_t *out,
+                           size_t *len)
+{
+    struct pf_cbc_layout at;
+    if (!pf_cbc_split(keys, rec->body, &at)) {
+        return PF_ERR_MALFORMED;
+    }
+    const uint8_t *iv = at.iv.len > 0 ? at.iv.ptr : chained_iv;
+    enum pf_status st = pf_cbc_decrypt(crypt, keys, iv, at.blocks, out);
     if (st != PF_OK) {
         return st;
     }
-    size_t left = at->blocks.len;
+    size_t left = at.blocks.len;
     size_t mac_len = pf_hash_len(keys->suite->mac);
     if (!pf_cbc_unpad(keys, out, &left) || left < mac_len) {
         return PF_ERR_REJECTED;
     }
     *len = left - mac_len;
+    return PF_OK;
+}
+
+static enum pf_status open_mte(struct pf_crypt *crypt, const struct pf_keys *keys,
+                               const struct pf_sealed *rec, const uint8_t *chained_iv, uint8_t *out,
+                               size_t *len)
+{
+    enum pf_status st = pf_cbc_bare(crypt, keys, rec, chained_iv, out, len);
+    if (st != PF_OK) {
+        return st;
+    }
     const struct pf_span content = {out, *len};
     bool fits = pf_cipher_mac_fits(pf_cipher_mac(crypt, keys), keys, rec, content, out + *len);
     return fits ? PF_OK : PF_ERR_REJECTED;
@@ -123,11 +160,6 @@ enum pf_status pf_cbc_open(struct pf_crypt *crypt, const struct pf_keys *keys,
                            const struct pf_sealed *rec, const uint8_t *chained_iv, uint8_t *out,
                            size_t *len)
 {
-    struct pf_cbc_layout at;
-    if (!pf_cbc_split(keys, rec->body, &at)) {
-        return PF_ERR_MALFORMED;
-    }
-    const uint8_t *iv = at.iv.len > 0 ? at.iv.ptr : chained_iv;
-    return keys->etm ? open_etm(crypt, keys, rec, &at, iv, out, len)
-                     : open_mte(crypt, keys, rec, &at, iv, out, len);
+    return keys->etm ? open_etm(crypt, keys, rec, chained_iv, out, len)
+                     : open_mte(crypt, keys, rec, chained_iv, out, len);
 }

@@ -83,6 +83,22 @@ PF_MUST_USE enum pf_status pf_open_record(struct pf_crypt *crypt, const struct p
                                           const struct pf_record *record, uint8_t *out,
                                           size_t out_cap, struct pf_plain *plain);
 
+enum { PF_OPEN_LANES = 8 };
+
+/* How many records pf_open_records should be given at a time: 1, or PF_OPEN_LANES. */
+size_t pf_open_lanes(struct pf_crypt *crypt, const struct pf_keys *keys,
+                     const struct pf_chain *chain);
+
+/*
+ * Opens n <= pf_open_lanes consecutive records, the first with number seq: as pf_open_record does
+ * one after the other, their plaintexts close together from out on. out_cap: at least the sum of
+ * their bodies, with what pf_open_record says of DEFLATE. Returns how many opened; *st is PF_OK if
+ * that is all, or what the next one came to.
+ */
+size_t pf_open_records(struct pf_crypt *crypt, const struct pf_keys *keys, struct pf_chain *chain,
+                       uint64_t seq, const struct pf_record *records, size_t n, uint8_t *out,
+                       size_t out_cap, struct pf_plain *plains, enum pf_status *st);
+
 /* Whether a record would open: PF_OK, PF_ERR_REJECTED, or as pf_open_record. The chain stays. */
 PF_MUST_USE enum pf_status pf_open_verify(struct pf_crypt *crypt, const struct pf_keys *keys,
                                           const struct pf_chain *chain, uint64_t seq,
