@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What:    pcap files (micro- and nanoseconds, both byte orders, Kuznetzov's variant) over a byte
- *          stream, read by libpcap.
- * Owns:    libpcap's handle and its buffers; borrows the byte stream.
+ * What:    pcap files over a byte stream: what nearly all of them are (version 2.4, micro- or
+ *          nanoseconds, either byte order) is walked in the stream's own buffer; libpcap reads the
+ *          others.
+ * Owns:    libpcap's reader where there is one; borrows the byte stream.
  * Threads: one owner at a time.
  * Errors:  PF_ERR_TRUNCATED, PF_ERR_MALFORMED, PF_ERR_UNSUPPORTED, PF_ERR_IO, PF_ERR_NOMEM; the
  *          text is without the file's name. After an error nothing more can be read.
