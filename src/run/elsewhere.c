@@ -70,8 +70,8 @@ static enum pf_status write_result(struct pf_tls_flow_env *env, struct pf_tls_fl
                                    const struct pf_job *job)
 {
     struct pf_span packed = {job->packed, job->packed_len};
-    if (job->pack_status != PF_OK || job->result.opened_count == 0) {
-        return job->pack_status;
+    if (job->status != PF_OK || job->result.opened_count == 0) {
+        return job->status;
     }
     return pf_tls_flow_write(env, t, job->dir, packed, job->opened, &job->result);
 }
@@ -138,29 +138,35 @@ static enum pf_status commit_both(struct pf_tls_flow_env *env, struct pf_tls_flo
     return st == PF_OK ? commit(env, t, PF_S2C) : st;
 }
 
+/* A run that comes next in its direction, and is done. */
+static bool is_next_run(struct pf_job *job)
+{
+    return pf_job_is_done(job) && job->kind == PF_JOB_RUN && job->flow->jobs[job->dir].head == job;
+}
+
 bool pf_elsewhere_is_ready(const struct pf_elsewhere *e)
 {
     for (unsigned i = 0; i < e->used && e->out > 0; i++) {
         struct pf_job *job = e->pool[i];
-        if (pf_job_is_done(job) && job->flow->jobs[job->dir].head == job) {
+        if (is_next_run(job) || (pf_job_is_done(job) && job->kind == PF_JOB_UNWRAP)) {
             return true;
         }
     }
     return false;
 }
 
-enum pf_status pf_elsewhere_collect(struct pf_tls_flow_env *env)
+enum pf_status pf_elsewhere_collect(struct pf_tls_flow_env *env, struct pf_tls_flow **flow)
 {
     struct pf_elsewhere *e = env->elsewhere;
-    enum pf_status st = PF_OK;
-    for (unsigned i = 0; i < e->used && e->out > 0 && st == PF_OK; i++) {
-        struct pf_tls_flow *t = e->pool[i]->flow;
-        if (pf_job_is_done(e->pool[i]) && t->jobs[e->pool[i]->dir].head == e->pool[i]) {
-            st = commit_both(env, t);
-            st = st == PF_OK ? pf_tls_flow_drive(env, t) : st;
+    *flow = NULL;
+    for (unsigned i = 0; i < e->used && e->out > 0; i++) {
+        if (is_next_run(e->pool[i])) {
+            *flow = e->pool[i]->flow;
+            enum pf_status st = commit_both(env, *flow);
+            return st == PF_OK ? pf_tls_flow_drive(env, *flow) : st;
         }
     }
-    return st;
+    return PF_OK;
 }
 
 static enum pf_status settle_jobs(struct pf_tls_flow_env *env, struct pf_tls_flow *t)
@@ -204,7 +210,7 @@ enum pf_status pf_elsewhere_run(struct pf_tls_flow_env *env, struct pf_tls_flow 
     struct pf_elsewhere *e = env->elsewhere;
     bool behind_others = t->jobs[work->dir].head != NULL;
     const struct pf_run_record *last = &work->run.records[work->run.count - 1];
-    bool worth_it = e->jobs != NULL && last->offset >= WORTH_BYTES &&
+    bool worth_it = e->jobs != NULL && e->runs && last->offset >= WORTH_BYTES &&
                     pf_jobs_wanted(e->jobs, e->worker);
     if (!behind_others && !worth_it) {
         return PF_AGAIN;
@@ -216,6 +222,7 @@ enum pf_status pf_elsewhere_run(struct pf_tls_flow_env *env, struct pf_tls_flow 
         return st == PF_AGAIN && behind_others ? settle_jobs(env, t) : st;
     }
     append(t, work->dir, job);
+    job->kind = PF_JOB_RUN;
     e->out++;
     set_state(job, PF_JOB_WAITING);
     if (pf_jobs_wanted(e->jobs, e->worker)) {
@@ -224,6 +231,62 @@ enum pf_status pf_elsewhere_run(struct pf_tls_flow_env *env, struct pf_tls_flow 
     }
     pf_job_do(e->jobs, job, &e->tools);
     return commit(env, t, work->dir);
+}
+
+enum pf_status pf_elsewhere_unwrap(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
+                                   const struct pf_work *work)
+{
+    struct pf_elsewhere *e = env->elsewhere;
+    const struct pf_span encrypted = work->unwrap.encrypted;
+    if (e->jobs == NULL || encrypted.len > PF_RSA_BYTES_MAX ||
+        !pf_jobs_wanted(e->jobs, e->worker)) {
+        return PF_AGAIN;
+    }
+    struct pf_job *job = free_job(env);
+    if (job == NULL) {
+        return PF_AGAIN;
+    }
+    job->kind = PF_JOB_UNWRAP;
+    job->flow = t;
+    job->key = work->unwrap.key;
+    job->encrypted_len = encrypted.len;
+    if (encrypted.len > 0) {
+        memcpy(job->encrypted, encrypted.ptr, encrypted.len);
+    }
+    t->unwrap = job;
+    t->parked = true;
+    t->client_packet = work->client_packet;
+    pf_conn_wait(t->conn);
+    e->out++;
+    set_state(job, PF_JOB_WAITING);
+    pf_jobs_post(e->jobs, job);
+    return PF_OK;
+}
+
+struct pf_tls_flow *pf_elsewhere_unwrapped(const struct pf_elsewhere *e)
+{
+    for (unsigned i = 0; i < e->used && e->out > 0; i++) {
+        struct pf_job *job = e->pool[i];
+        if (pf_job_is_done(job) && job->kind == PF_JOB_UNWRAP) {
+            return job->flow;
+        }
+    }
+    return NULL;
+}
+
+enum pf_status pf_elsewhere_take_unwrapped(struct pf_tls_flow_env *env, struct pf_tls_flow *t)
+{
+    struct pf_job *job = t->unwrap;
+    wait_for(env->elsewhere, job);
+    t->unwrap = NULL;
+    t->parked = false;
+    enum pf_status st = job->status;
+    if (st == PF_OK || st == PF_ERR_NOKEY) {
+        st = pf_conn_unwrapped(t->conn, st == PF_OK ? job->pre_master : NULL);
+    }
+    pf_wipe(job->pre_master, sizeof job->pre_master);
+    release(env->elsewhere, job);
+    return st == PF_OK ? pf_tls_flow_drive(env, t) : st;
 }
 
 bool pf_elsewhere_help(struct pf_elsewhere *e)

@@ -169,17 +169,31 @@ static enum pf_status keep(struct pf_job *job, struct pf_span packed)
     return PF_OK;
 }
 
-void pf_job_do(struct pf_jobs *jobs, struct pf_job *job, const struct pf_job_tools *tools)
+static void do_run(struct pf_job *job, const struct pf_job_tools *tools)
 {
     const struct pf_record_run run = pf_detached_run_view(&job->run);
-    unsigned owner = job->owner; /* the job may be gone as soon as it is done */
     pf_run_open(tools->crypt, &run, tools->plain, tools->plain_cap, job->opened, &job->result);
     struct pf_span packed;
-    job->pack_status = PF_OK;
+    job->status = PF_OK;
     if (job->result.opened_count > 0) {
         struct pf_span plain = {tools->plain, job->result.plain_len};
-        job->pack_status = pf_pack(tools->packer, plain, &packed);
-        job->pack_status = job->pack_status == PF_OK ? keep(job, packed) : job->pack_status;
+        job->status = pf_pack(tools->packer, plain, &packed);
+        job->status = job->status == PF_OK ? keep(job, packed) : job->status;
+    }
+}
+
+void pf_job_do(struct pf_jobs *jobs, struct pf_job *job, const struct pf_job_tools *tools)
+{
+    unsigned owner = job->owner; /* the job may be gone as soon as it is done */
+    switch (job->kind) {
+    case PF_JOB_RUN:
+        do_run(job, tools);
+        break;
+    case PF_JOB_UNWRAP:
+        job->status =
+            pf_unwrap(tools->unwrapper, job->key,
+                      (struct pf_span){job->encrypted, job->encrypted_len}, job->pre_master);
+        break;
     }
     /* release: pairs with the acquire in pf_job_is_done */
     atomic_store_explicit(&job->state, PF_JOB_DONE, memory_order_release);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What:    runs of records that any idle worker may open and pack for the worker whose flow they
- *          are of: so that one large flow does not leave the others without work.
+ * What:    work that any idle worker may do for the worker whose flow it is of: runs of records to
+ *          open and pack, pre-master secrets to unwrap. So one large flow, or many handshakes that
+ *          fell to one worker, do not leave the others without work.
  * Owns:    a queue per worker; jobs belong to their owner, who gets them back when they are done.
  * Threads: _post, _take and _wanted by the owner of the queue; _steal by the others; pf_job_do by
  *          whoever holds the job.
@@ -9,8 +10,9 @@
  * Limits:  PF_JOB_QUEUE jobs wait in a queue: more would only be memory.
  *
  *     owner:  detach ─ post ─▶ queue ─ steal ─▶ open, pack ─ DONE ─▶ owner commits in order
+ *             park   ─ post ─▶ queue ─ steal ─▶ unwrap     ─ DONE ─▶ owner goes on with the flow
  *
- * While nobody is idle nothing is posted and the owner pays two loads per run.
+ * While nobody is idle nothing is posted and the owner pays two loads for each.
  */
 #ifndef PF_RUN_JOBS_H
 #define PF_RUN_JOBS_H
@@ -19,6 +21,8 @@
 #include "run/lane.h"
 #include "store/pack.h"
 #include "tls/conn.h"
+#include "tls/keyfile.h"
+#include "tls/keyring.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -28,11 +32,17 @@ enum { PF_JOB_QUEUE = 4 };
 
 enum pf_job_state { PF_JOB_FREE, PF_JOB_WAITING, PF_JOB_DONE };
 
+enum pf_job_kind { PF_JOB_RUN, PF_JOB_UNWRAP };
+
 struct pf_tls_flow;
 
 struct pf_job {
     /* the owner fills it, whoever holds the job reads it */
+    enum pf_job_kind kind;
     struct pf_detached_run run;
+    size_t key; /* PF_JOB_UNWRAP: of the ring */
+    size_t encrypted_len;
+    uint8_t encrypted[PF_RSA_BYTES_MAX];
     unsigned owner;
     /* whoever holds the job fills them, the owner reads them once it is done */
     struct pf_run_result result;
@@ -40,8 +50,9 @@ struct pf_job {
     uint8_t *packed;
     size_t packed_cap;
     size_t packed_len;
-    enum pf_status pack_status;
-    _Atomic int state; /* enum pf_job_state */
+    uint8_t pre_master[PF_MASTER_LEN]; /* PF_JOB_UNWRAP */
+    enum pf_status status;             /* of packing, or of unwrapping */
+    _Atomic int state;                 /* enum pf_job_state */
     /* the owner's alone */
     struct pf_tls_flow *flow;
     enum pf_dir dir;
@@ -52,6 +63,7 @@ struct pf_job {
 struct pf_job_tools {
     struct pf_crypt *crypt;
     struct pf_packer *packer;
+    struct pf_unwrapper *unwrapper;
     uint8_t *plain;
     size_t plain_cap;
 };
@@ -82,7 +94,7 @@ struct pf_job *pf_jobs_take(struct pf_jobs *jobs, unsigned worker);
 /* The oldest job of another worker, or NULL. */
 struct pf_job *pf_jobs_steal(struct pf_jobs *jobs, unsigned thief);
 
-/* Opens and packs it, marks it done and wakes its owner. */
+/* Does it, marks it done and wakes its owner. */
 void pf_job_do(struct pf_jobs *jobs, struct pf_job *job, const struct pf_job_tools *tools);
 
 static inline bool pf_job_is_done(struct pf_job *job)

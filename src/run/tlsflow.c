@@ -166,8 +166,11 @@ static enum pf_status do_unwrap(struct pf_tls_flow_env *env, struct pf_tls_flow 
                                 const struct pf_work *work)
 {
     uint8_t pre_master[PF_MASTER_LEN];
-    enum pf_status st =
-        pf_unwrap(env->unwrapper, work->unwrap.key, work->unwrap.encrypted, pre_master);
+    enum pf_status st = pf_elsewhere_unwrap(env, t, work);
+    if (st != PF_AGAIN) {
+        return st;
+    }
+    st = pf_unwrap(env->unwrapper, work->unwrap.key, work->unwrap.encrypted, pre_master);
     bool fits = st == PF_OK;
     if (st == PF_OK || st == PF_ERR_NOKEY) {
         st = pf_conn_unwrapped(t->conn, fits ? pre_master : NULL);
@@ -551,6 +554,9 @@ enum pf_status pf_tls_flow_end(struct pf_tls_flow_env *env, struct pf_tls_flow *
 
 enum pf_status pf_tls_flow_resume(struct pf_tls_flow_env *env, struct pf_tls_flow *t, bool last)
 {
+    if (t->unwrap != NULL) {
+        return pf_elsewhere_take_unwrapped(env, t);
+    }
     enum pf_status st = pf_conn_session_answer(t->conn, last);
     if (st == PF_AGAIN) {
         return PF_OK;

@@ -78,7 +78,8 @@ struct pf_tls_flow {
     uint8_t client;           /* side that is the client */
     bool ssl2;
     bool late;              /* something else came before it in this connection, and was not kept */
-    bool parked;            /* waits for another flow's session */
+    bool parked;            /* waits: for another flow's session, or for `unwrap` */
+    struct pf_job *unwrap;  /* its pre-master secret is being unwrapped; else NULL */
     bool ending;            /* no more packets: what is left is being brought out */
     uint64_t client_packet; /* parked: the flow's place in the order of waiting */
     uint64_t wait_packet;   /* parked: what every worker has to pass */
@@ -132,7 +133,7 @@ PF_MUST_USE enum pf_status pf_tls_flow_end(struct pf_tls_flow_env *env, struct p
 PF_MUST_USE enum pf_status pf_tls_flow_give_up(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
                                                const struct pf_flow *flow);
 
-/* A parked flow's wait is over (last), or may be. */
+/* A parked flow's wait is over (last), or may be. With t->unwrap it is waited for. */
 PF_MUST_USE enum pf_status pf_tls_flow_resume(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
                                               bool last);
 

@@ -88,6 +88,7 @@ static enum pf_status make_engines(struct pf_worker *w, struct pf_error *err)
     env->key_flows = calloc(pf_keyring_count(config->keyring) + 1, sizeof *env->key_flows);
     w->elsewhere.tools = (struct pf_job_tools){.crypt = env->conn.crypt,
                                                .packer = env->packer,
+                                               .unwrapper = env->unwrapper,
                                                .plain = env->plain,
                                                .plain_cap = env->plain_cap};
     bool memory = env->plain != NULL && env->key_flows != NULL;
@@ -117,8 +118,9 @@ enum pf_status pf_worker_new(const struct pf_worker_setup *setup, struct pf_work
     env->err = &w->err;
     env->elsewhere = &w->elsewhere;
     w->elsewhere.worker = setup->index;
+    w->elsewhere.jobs = setup->jobs;
     /* hashes of plaintext run through a flow in order, where it is opened */
-    w->elsewhere.jobs = setup->sha256 || config->task != PF_TASK_DECRYPT ? NULL : setup->jobs;
+    w->elsewhere.runs = !setup->sha256 && config->task == PF_TASK_DECRYPT;
     env->conn.budget = &env->budget;
     env->conn.run_bytes = RUN_BYTES;
     env->conn.held_max = HELD_MAX;
@@ -197,12 +199,13 @@ static void free_flow(struct pf_worker *w, struct pf_tls_flow *t)
     pf_tls_flow_free(&w->env, t);
 }
 
-/* None behind the first can be settled: it began before them. */
+/* None behind the first can be settled: it began before them, also when what it waits for is an
+ * unwrapping. */
 static struct pf_tls_flow *next_settled(struct pf_worker *w)
 {
     struct pf_tls_flow *t = w->parked.first;
-    bool settled =
-        t != NULL && pf_board_is_settled(w->setup.board, t->wait_packet, t->client_packet);
+    bool settled = t != NULL && t->unwrap == NULL &&
+                   pf_board_is_settled(w->setup.board, t->wait_packet, t->client_packet);
     return settled ? t : NULL;
 }
 
@@ -224,18 +227,35 @@ static enum pf_status end_detached(struct pf_worker *w, struct pf_tls_flow *t)
     return st;
 }
 
+static struct pf_tls_flow *next_ready(struct pf_worker *w)
+{
+    struct pf_tls_flow *t = pf_elsewhere_unwrapped(&w->elsewhere);
+    return t != NULL ? t : next_settled(w);
+}
+
 /* Lets every flow go on whose wait is over. */
-static enum pf_status resume_settled(struct pf_worker *w)
+static enum pf_status resume_ready(struct pf_worker *w)
 {
     enum pf_status st = PF_OK;
     struct pf_tls_flow *t;
-    while (st == PF_OK && (t = next_settled(w)) != NULL) {
+    while (st == PF_OK && (t = next_ready(w)) != NULL) {
         st = pf_tls_flow_resume(&w->env, t, true);
         note_parked(w, t);
         if (st == PF_OK && t->ending && !t->parked) {
             st = end_detached(w, t);
         }
         publish(w);
+    }
+    return st;
+}
+
+/* Takes in the runs of own flows that others have opened. */
+static enum pf_status collect(struct pf_worker *w)
+{
+    struct pf_tls_flow *t;
+    enum pf_status st;
+    while ((st = pf_elsewhere_collect(&w->env, &t)) == PF_OK && t != NULL) {
+        note_parked(w, t);
     }
     return st;
 }
@@ -496,8 +516,8 @@ static enum pf_status drain(struct pf_worker *w)
     }
     const struct timespec moment = {.tv_nsec = WAIT_MS * 1000000};
     while (st == PF_OK && w->parked.first != NULL && !is_stopped_by_error(w)) {
-        st = resume_settled(w);
-        if (w->parked.first != NULL) {
+        st = resume_ready(w);
+        if (w->parked.first != NULL && !pf_elsewhere_help(&w->elsewhere)) {
             nanosleep(&moment, NULL);
         }
     }
@@ -518,8 +538,11 @@ static enum pf_status next_batch(struct pf_worker *w, struct pf_batch **out)
     }
     pf_jobs_set_idle(jobs, w->setup.index, true);
     while (st == PF_OK && (*out = pf_lane_poll(lane)) == NULL) {
+        if (pf_elsewhere_unwrapped(&w->elsewhere) != NULL) {
+            break;
+        }
         if (pf_elsewhere_is_ready(&w->elsewhere)) {
-            st = pf_elsewhere_collect(&w->env);
+            st = collect(w);
             continue;
         }
         if (pf_elsewhere_help(&w->elsewhere)) {
@@ -561,9 +584,9 @@ static enum pf_status work_through(struct pf_worker *w, bool *last)
             st = st == PF_OK ? on_batch(w, b) : st;
             pf_lane_return(w->setup.lane, b);
         }
-        st = st == PF_OK ? pf_elsewhere_collect(&w->env) : st;
+        st = st == PF_OK ? collect(w) : st;
         publish(w);
-        st = st == PF_OK ? resume_settled(w) : st;
+        st = st == PF_OK ? resume_ready(w) : st;
     }
     return st;
 }

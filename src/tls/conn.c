@@ -329,9 +329,15 @@ static struct pf_handshake *pending_handshake(struct pf_conn *c)
     return NULL;
 }
 
+void pf_conn_wait(struct pf_conn *c)
+{
+    c->waiting = true;
+}
+
 enum pf_status pf_conn_unwrapped(struct pf_conn *c, const uint8_t *pre_master)
 {
     struct pf_handshake *hs = pending_handshake(c);
+    c->waiting = false;
     if (hs == NULL) {
         return PF_ERR_INTERNAL;
     }

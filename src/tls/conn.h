@@ -68,7 +68,7 @@ struct pf_work {
     struct pf_lost lost;             /* PF_WORK_GAP */
     struct pf_unwrap_request unwrap; /* PF_WORK_UNWRAP */
     uint64_t session_packet; /* PF_WORK_SESSION: the answer is final once all have passed it */
-    uint64_t client_packet;  /* PF_WORK_SESSION: of the ClientHello */
+    uint64_t client_packet;  /* PF_WORK_SESSION, PF_WORK_UNWRAP: of the ClientHello */
 };
 
 /* server: the end that the client's first packet goes to. */
@@ -112,6 +112,9 @@ void pf_conn_give_up(struct pf_conn *c);
 
 /* Hands out what is held although it is little, to give memory back. */
 void pf_conn_flush(struct pf_conn *c);
+
+/* Instead of answering PF_WORK_UNWRAP now: there is nothing to do until it is answered. */
+void pf_conn_wait(struct pf_conn *c);
 
 /* PF_OK: *work is to be done and answered before the next call. PF_AGAIN: nothing to do now. */
 PF_MUST_USE enum pf_status pf_conn_next(struct pf_conn *c, struct pf_work *work);

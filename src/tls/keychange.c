@@ -54,13 +54,13 @@ static void fill_work(const struct pf_conn *c, enum pf_dir dir, const struct pf_
                       struct pf_work *work)
 {
     work->dir = dir;
+    work->client_packet = hs->client_packet;
     if (hs->search.pending == PF_PENDING_UNWRAP) {
         work->kind = PF_WORK_UNWRAP;
         work->unwrap = pf_secret_unwrap_request(hs, &c->env->secrets, &c->server);
     } else {
         work->kind = PF_WORK_SESSION;
         work->session_packet = pf_handshake_session_packet(hs);
-        work->client_packet = hs->client_packet;
     }
 }
 
