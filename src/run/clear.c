@@ -344,7 +344,7 @@ void pf_clear_relieve(struct pf_tls_flow *t)
 bool pf_clear_is_stuck(const struct pf_tls_flow *t, int side)
 {
     const struct pf_reasm *r = &t->reasm[side];
-    return t->is == PF_FLOW_CLEAR && pf_clear_takes(t->clear, side) &&
+    return t->is == PF_FLOW_CLEAR && pf_clear_keeps(t->clear, side) &&
            (r->segs >= PF_REASM_HOLD_SEGS || r->held >= PF_REASM_HOLD_BYTES);
 }
 
@@ -368,7 +368,7 @@ enum pf_status pf_clear_end(struct pf_tls_flow_env *env, struct pf_tls_flow *t)
 {
     enum pf_status st = PF_OK;
     for (int s = 0; s < 2 && st == PF_OK && t->is == PF_FLOW_TLS; s++) {
-        if (pf_clear_takes(t->clear, s)) {
+        if (pf_clear_keeps(t->clear, s)) {
             st = begin_blindly(env, t, s);
         }
     }

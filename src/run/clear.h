@@ -67,7 +67,7 @@ void pf_clear_free(struct pf_tls_flow_env *env, struct pf_tls_flow *t);
 void pf_clear_note(struct pf_tls_flow *t, const struct pf_flow *flow, const struct pf_pkt *pkt);
 
 /* Pieces of this side go to pf_clear_piece. */
-static inline bool pf_clear_takes(const struct pf_clear *c, int side)
+static inline bool pf_clear_keeps(const struct pf_clear *c, int side)
 {
     return c != NULL && c->side[side].on;
 }

@@ -268,7 +268,7 @@ static enum pf_status pump(struct pf_tls_flow_env *env, struct pf_tls_flow *t, i
     }
     while (st == PF_OK && (t->conn != NULL || t->is == PF_FLOW_CLEAR) &&
            pf_reasm_pop(&t->reasm[side], &p)) {
-        st = pf_clear_takes(t->clear, side) ? pf_clear_piece(env, t, side, &p)
+        st = pf_clear_keeps(t->clear, side) ? pf_clear_piece(env, t, side, &p)
                                             : pf_tls_flow_feed(env, t, side, &p);
     }
     return st;
