@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/text.h"
 
-#include <inttypes.h>
+#include <arpa/inet.h>
 #include <openssl/evp.h>
-#include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 static const char digits[] = "0123456789abcdef";
 
@@ -38,6 +36,10 @@ size_t pf_text_safe(struct pf_span s, char out[PF_TEXT_SAFE])
     size_t len = s.len < PF_TEXT_MAX ? s.len : PF_TEXT_MAX;
     size_t o = 0;
     for (size_t i = 0; i < len;) {
+        if (s.ptr[i] >= 0x20 && s.ptr[i] < 0x7f) {
+            out[o++] = (char)s.ptr[i++];
+            continue;
+        }
         size_t n = character_len(s.ptr + i, len - i);
         if (n > 0) {
             memcpy(out + o, s.ptr + i, n);
@@ -55,22 +57,69 @@ size_t pf_text_safe(struct pf_span s, char out[PF_TEXT_SAFE])
     return o;
 }
 
+/* Days since 1970 as year, month, day in the Gregorian calendar: eras of 400 years, years that
+ * begin in March, so that the leap day is their last. */
+static void civil(int64_t days, unsigned *year, unsigned *month, unsigned *day)
+{
+    enum { ERA = 146097, CENTURY = 36524, FOUR = 1460, YEAR = 365, MARCH_0000 = 719468 };
+    int64_t shifted = days + MARCH_0000; /* not negative: 64-bit nanoseconds begin in 1677 */
+    unsigned of_era = (unsigned)(shifted % ERA);
+    unsigned y = (of_era - of_era / FOUR + of_era / CENTURY - of_era / (ERA - 1)) / YEAR;
+    unsigned of_year = of_era - (YEAR * y + y / 4 - y / 100);
+    unsigned m = (5 * of_year + 2) / 153;
+    *day = of_year - (153 * m + 2) / 5 + 1;
+    *month = m < 10 ? m + 3 : m - 9;
+    *year = (unsigned)(shifted / ERA) * 400 + y + (*month <= 2);
+}
+
+/* n digits of v, and what stands behind them. Returns where to go on. */
+static char *put_digits(char *out, unsigned v, unsigned n, char behind)
+{
+    for (unsigned i = n; i > 0; i--) {
+        out[i - 1] = (char)('0' + v % 10);
+        v /= 10;
+    }
+    out[n] = behind;
+    return out + n + 1;
+}
+
 void pf_text_time(int64_t ns, char out[PF_TEXT_TIME])
 {
+    enum { DAY = 86400, HOUR = 3600, MINUTE = 60 };
     int64_t sec = ns / 1000000000;
     int64_t rest = ns % 1000000000;
     if (rest < 0) {
         rest += 1000000000;
         sec--;
     }
-    time_t t = (time_t)sec;
-    struct tm tm;
-    if (gmtime_r(&t, &tm) == NULL) {
-        memset(&tm, 0, sizeof(tm));
+    int64_t days = sec / DAY - (sec % DAY < 0);
+    unsigned of_day = (unsigned)(sec - days * DAY);
+    unsigned year;
+    unsigned month;
+    unsigned day;
+    civil(days, &year, &month, &day);
+    out = put_digits(out, year, 4, '-');
+    out = put_digits(out, month, 2, '-');
+    out = put_digits(out, day, 2, 'T');
+    out = put_digits(out, of_day / HOUR, 2, ':');
+    out = put_digits(out, of_day / MINUTE % MINUTE, 2, ':');
+    out = put_digits(out, of_day % MINUTE, 2, '.');
+    out = put_digits(out, (unsigned)rest, 9, 'Z');
+    *out = '\0';
+}
+
+void pf_text_address(const struct pf_flow_key *key, unsigned side, char out[PF_TEXT_ADDRESS])
+{
+    const uint8_t *a = key->addr[side];
+    if (key->family != 4) {
+        out[0] = '\0';
+        (void)inet_ntop(AF_INET6, a, out, PF_TEXT_ADDRESS);
+        return;
     }
-    (void)snprintf(out, PF_TEXT_TIME, "%04d-%02d-%02dT%02d:%02d:%02d.%09" PRId64 "Z",
-                   (tm.tm_year + 1900) % 10000, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
-                   tm.tm_sec, rest);
+    for (unsigned i = 0; i < 4; i++) {
+        unsigned n = a[i] < 10 ? 1 : a[i] < 100 ? 2 : 3;
+        out = put_digits(out, a[i], n, i < 3 ? '.' : '\0');
+    }
 }
 
 void pf_text_hex(const uint8_t *ptr, size_t len, char out[PF_TEXT_HEX])

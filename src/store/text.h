@@ -19,7 +19,8 @@
 
 enum {
     PF_TEXT_SAFE = 4 * PF_TEXT_MAX + 1,
-    PF_TEXT_TIME = 80,
+    PF_TEXT_TIME = 32,
+    PF_TEXT_ADDRESS = 46, /* INET6_ADDRSTRLEN */
     PF_TEXT_HEX = 2 * 255 + 1,
     PF_TEXT_COMMUNITY = 32
 };
@@ -33,6 +34,9 @@ size_t pf_text_safe(struct pf_span s, char out[PF_TEXT_SAFE]);
 
 /* RFC 3339 in UTC with 9 digits: 2026-01-02T03:04:05.000000006Z. */
 void pf_text_time(int64_t ns, char out[PF_TEXT_TIME]);
+
+/* The address of a side of the key: dotted, or RFC 5952. */
+void pf_text_address(const struct pf_flow_key *key, unsigned side, char out[PF_TEXT_ADDRESS]);
 
 /* Lower-case hexadecimal of at most 255 bytes. */
 void pf_text_hex(const uint8_t *ptr, size_t len, char out[PF_TEXT_HEX]);
