@@ -14,10 +14,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct pf_heap;
+
 struct pf_budget {
-    size_t limit; /* bytes; set once */
-    size_t used;  /* bytes taken now */
-    size_t peak;  /* the highest that used has been */
+    size_t limit;         /* bytes; set once */
+    size_t used;          /* bytes taken now */
+    size_t peak;          /* the highest that used has been */
+    struct pf_heap *heap; /* where base/heap.h has its blocks from; NULL: malloc */
 };
 
 PF_MUST_USE static inline bool pf_budget_take(struct pf_budget *b, size_t n)

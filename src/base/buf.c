@@ -1,30 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/buf.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include "base/heap.h"
 
-enum { FIRST_CAP = 512 };
+#include <string.h>
 
 void pf_buf_init(struct pf_buf *b, size_t max, struct pf_budget *budget)
 {
-    *b = (struct pf_buf){.max = max, .budget = budget};
+    *b = (struct pf_buf){.max = max < UINT32_MAX ? (uint32_t)max : UINT32_MAX, .budget = budget};
 }
 
 void pf_buf_fini(struct pf_buf *b)
 {
-    free(b->ptr);
-    if (b->budget != NULL) {
-        pf_budget_give(b->budget, b->cap);
-    }
+    pf_heap_put(b->budget, b->ptr, b->cap);
     pf_buf_init(b, b->max, b->budget);
 }
 
+/* Small ones by half, to the next block size; large ones by doubling. */
 static size_t grown_cap(const struct pf_buf *b, size_t need)
 {
-    size_t cap = b->cap == 0 ? FIRST_CAP : b->cap;
-    while (cap < need && cap <= b->max / 2) {
-        cap *= 2;
+    size_t cap = (size_t)b->cap + b->cap / 2;
+    if (need <= PF_HEAP_LARGEST) {
+        cap = pf_heap_room(need > cap ? need : cap);
+    } else {
+        cap = b->cap <= PF_HEAP_LARGEST ? PF_HEAP_LARGEST : b->cap;
+        while (cap < need && cap <= b->max / 2) {
+            cap *= 2;
+        }
     }
     return cap < need || cap > b->max ? b->max : cap;
 }
@@ -38,19 +40,13 @@ enum pf_status pf_buf_reserve(struct pf_buf *b, size_t n)
         return PF_ERR_LIMIT;
     }
     size_t cap = grown_cap(b, b->len + n);
-    if (b->budget != NULL && !pf_budget_take(b->budget, cap - b->cap)) {
-        return PF_ERR_LIMIT;
+    void *block = b->ptr;
+    enum pf_status st = pf_heap_grow(b->budget, &block, b->cap, b->len, cap);
+    if (st == PF_OK) {
+        b->ptr = block;
+        b->cap = (uint32_t)cap;
     }
-    uint8_t *p = realloc(b->ptr, cap);
-    if (p == NULL) {
-        if (b->budget != NULL) {
-            pf_budget_give(b->budget, cap - b->cap);
-        }
-        return PF_ERR_NOMEM;
-    }
-    b->ptr = p;
-    b->cap = cap;
-    return PF_OK;
+    return st;
 }
 
 enum pf_status pf_buf_append(struct pf_buf *b, const void *src, size_t n)

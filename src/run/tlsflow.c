@@ -8,7 +8,6 @@
 #include "run/starttls.h"
 #include "tls/hsmsg.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* The packet has the first bytes of its side. */
@@ -39,14 +38,12 @@ bool pf_tls_flow_is_other(const struct pf_flow *flow, const struct pf_pkt *pkt)
 enum pf_status pf_tls_flow_new(struct pf_tls_flow_env *env, const struct pf_flow *flow,
                                struct pf_tls_flow **out)
 {
-    if (!pf_budget_take(&env->budget, sizeof(struct pf_tls_flow))) {
-        return PF_ERR_LIMIT;
+    void *block;
+    enum pf_status st = pf_heap_zeroed(&env->budget, sizeof(struct pf_tls_flow), &block);
+    if (st != PF_OK) {
+        return st;
     }
-    struct pf_tls_flow *t = calloc(1, sizeof *t);
-    if (t == NULL) {
-        pf_budget_give(&env->budget, sizeof *t);
-        return PF_ERR_NOMEM;
-    }
+    struct pf_tls_flow *t = block;
     for (int s = 0; s < 2; s++) {
         pf_reasm_init(&t->reasm[s], &env->reasm);
         pf_buf_init(&t->gaps[s], PF_GAPS_MAX * sizeof(struct pf_flow_gap), &env->budget);
@@ -74,8 +71,7 @@ void pf_tls_flow_free(struct pf_tls_flow_env *env, struct pf_tls_flow *t)
         pf_buf_fini(&t->gaps[s]);
         pf_digest_free(t->digest[s]);
     }
-    pf_budget_give(&env->budget, sizeof *t);
-    free(t);
+    pf_heap_put(&env->budget, t, sizeof *t);
 }
 
 static enum pf_status digest(struct pf_tls_flow *t, enum pf_dir dir, struct pf_span plain)

@@ -16,6 +16,7 @@
 #define PF_RUN_TLSFLOW_H
 
 #include "base/budget.h"
+#include "base/heap.h"
 #include "base/pkt.h"
 #include "base/status.h"
 #include "flow/reasm.h"
@@ -40,6 +41,7 @@ struct pf_tls_flow_env {
     struct pf_conn_env conn;
     struct pf_reasm_env reasm;
     struct pf_budget budget;
+    struct pf_heap heap; /* the budget's */
     struct pf_unwrapper *unwrapper;
     struct pf_elsewhere *elsewhere; /* work for idle workers */
     struct pf_packer *packer;
@@ -72,21 +74,12 @@ enum pf_tls_flow_is {
 struct pf_job;
 
 struct pf_tls_flow {
-    struct pf_reasm reasm[2]; /* by side of the key */
-    struct pf_conn *conn;     /* once it is TLS */
-    uint8_t is;               /* enum pf_tls_flow_is */
-    uint8_t client;           /* side that is the client */
-    bool ssl2;
-    bool late;              /* something else came before it in this connection, and was not kept */
-    bool parked;            /* waits: for another flow's session, or for `unwrap` */
-    struct pf_job *unwrap;  /* its pre-master secret is being unwrapped; else NULL */
-    bool ending;            /* no more packets: what is left is being brought out */
-    uint64_t client_packet; /* parked: the flow's place in the order of waiting */
-    uint64_t wait_packet;   /* parked: what every worker has to pass */
+    struct pf_reasm reasm[2];          /* by side of the key */
+    struct pf_conn *conn;              /* once it is TLS */
+    uint64_t client_packet;            /* parked: the flow's place in the order of waiting */
+    uint64_t wait_packet;              /* parked: what every worker has to pass */
     struct pf_tls_flow *parked_before; /* in the worker's list of them, if listed */
     struct pf_tls_flow *parked_after;
-    bool listed;
-    bool given_up; /* for want of memory */
     struct pf_flow_key key;
     uint64_t first_packet;
     uint64_t packets;
@@ -98,17 +91,26 @@ struct pf_tls_flow {
         struct pf_job *head; /* runs that are opened elsewhere, in the order of the stream */
         struct pf_job *tail;
     } jobs[2];
-    bool front; /* a hello was seen, but not yet what stands in front of it */
-    bool seek;  /* TLS is to be looked for on seek_side, from seek_from on */
-    uint8_t seek_side;
-    uint8_t starttls; /* enum pf_starttls: what TLS began behind */
-    uint32_t seek_from;
+    struct pf_job *unwrap;       /* its pre-master secret is being unwrapped; else NULL */
     uint64_t at;                 /* the packet that the run has come to with this flow */
     struct pf_dgram_flow *dgram; /* of PF_FLOW_DGRAM */
     struct pf_clear *clear;      /* while TLS has not begun on both sides */
-    uint32_t clear_bytes[2];     /* that were written, by direction */
     struct pf_buf gaps[2];       /* struct pf_flow_gap[], by direction */
     struct pf_digest *digest[2]; /* with sha256, once there is plaintext */
+    uint32_t clear_bytes[2];     /* that were written, by direction */
+    uint32_t seek_from;
+    uint8_t is;     /* enum pf_tls_flow_is */
+    uint8_t client; /* side that is the client */
+    uint8_t seek_side;
+    uint8_t starttls; /* enum pf_starttls: what TLS began behind */
+    bool ssl2;
+    bool late;   /* something else came before it in this connection, and was not kept */
+    bool parked; /* waits: for another flow's session, or for `unwrap` */
+    bool listed;
+    bool ending;   /* no more packets: what is left is being brought out */
+    bool given_up; /* for want of memory */
+    bool front;    /* a hello was seen, but not yet what stands in front of it */
+    bool seek;     /* TLS is to be looked for on seek_side, from seek_from on */
 };
 
 /* flow: as tracked by its first packet. PF_ERR_LIMIT: no memory in the budget. */

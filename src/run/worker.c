@@ -41,6 +41,7 @@ struct pf_worker {
     int64_t clock_ns;
     int64_t swept_ns;
     uint64_t limit_stubs;
+    size_t relieved; /* what was still used when that was last seen to */
     struct pf_error err;
 };
 
@@ -63,6 +64,7 @@ void pf_worker_free(struct pf_worker *w)
     pf_elsewhere_fini(&w->elsewhere);
     pf_table_fini(&w->table);
     pf_reasm_env_fini(&w->env.reasm);
+    pf_heap_fini(&w->env.heap);
     pf_kdf_free(w->env.conn.kdf);
     pf_crypt_free(w->env.conn.crypt);
     pf_keylog_free(w->live);
@@ -108,6 +110,7 @@ enum pf_status pf_worker_new(const struct pf_worker_setup *setup, struct pf_work
     w->swept_ns = INT64_MIN;
     struct pf_tls_flow_env *env = &w->env;
     env->budget.limit = pf_config_worker_share(config);
+    pf_heap_init(&env->heap, &env->budget);
     env->chunks = setup->chunks;
     env->flows = setup->flows;
     env->task = config->task;
@@ -355,12 +358,17 @@ static enum pf_status relieve(struct pf_worker *w)
     const struct pf_budget *b = &w->env.budget;
     enum pf_status st = PF_OK;
     if (b->used <= b->limit / 4 * 3) {
+        w->relieved = 0;
         return PF_OK;
+    }
+    if (b->used < w->relieved + b->limit / 64) {
+        return PF_OK; /* little has come since all flows were looked at */
     }
     struct pf_flow *f = pf_table_oldest(&w->table, PF_TABLE_STREAMS);
     for (; f != NULL && st == PF_OK && b->used > b->limit / 2; f = f->newer) {
         st = pf_tls_flow_relieve(&w->env, f->stream);
     }
+    w->relieved = b->used;
     return st == PF_OK ? make_room(w) : st;
 }
 

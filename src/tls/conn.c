@@ -2,9 +2,8 @@
 #include "tls/conn.h"
 
 #include "base/cursor.h"
+#include "base/heap.h"
 #include "tls/half.h"
-
-#include <stdlib.h>
 
 enum { MESSAGE_MAX = 256 * 1024, SECRETS_MAX = 32 * 1024, ALERT_FATAL = 2, ALERT_CLOSE_NOTIFY = 0 };
 
@@ -21,20 +20,19 @@ static void half_init(struct pf_half *h, const struct pf_conn_env *env)
 enum pf_status pf_conn_new(const struct pf_conn_env *env, const struct pf_server *server,
                            struct pf_conn **out)
 {
-    if (!pf_budget_take(env->budget, sizeof(struct pf_conn))) {
-        return PF_ERR_LIMIT;
+    void *block;
+    enum pf_status st = pf_heap_zeroed(env->budget, sizeof(struct pf_conn), &block);
+    if (st != PF_OK) {
+        return st;
     }
-    struct pf_conn *c = calloc(1, sizeof *c);
-    if (c == NULL) {
-        pf_budget_give(env->budget, sizeof *c);
-        return PF_ERR_NOMEM;
-    }
+    struct pf_conn *c = block;
     c->env = env;
     c->server = *server;
     for (int d = 0; d < 2; d++) {
         half_init(&c->half[d], env);
-        pf_handshake_init(&c->hs[d], env->budget);
     }
+    pf_handshake_init(&c->opening, env->budget);
+    c->hs[0] = &c->opening;
     pf_buf_init(&c->secrets, SECRETS_MAX, env->budget);
     *out = c;
     return PF_OK;
@@ -54,6 +52,14 @@ static void half_fini(struct pf_half *h)
     pf_wipe(&h->secret, sizeof h->secret);
 }
 
+static void handshake_free(struct pf_conn *c, struct pf_handshake *hs)
+{
+    if (hs != NULL) {
+        pf_handshake_fini(hs);
+        pf_heap_put(c->env->budget, hs, sizeof *hs);
+    }
+}
+
 void pf_conn_free(struct pf_conn *c)
 {
     if (c == NULL) {
@@ -61,19 +67,16 @@ void pf_conn_free(struct pf_conn *c)
     }
     for (int d = 0; d < 2; d++) {
         half_fini(&c->half[d]);
-        pf_handshake_fini(&c->hs[d]);
     }
-    if (c->first != NULL) {
-        pf_handshake_fini(c->first);
-        free(c->first);
-    }
+    pf_handshake_fini(&c->opening);
+    handshake_free(c, c->hs[1]);
+    handshake_free(c, c->first);
     if (c->secrets.len > 0) {
         pf_wipe(c->secrets.ptr, c->secrets.len);
     }
     pf_buf_fini(&c->secrets);
     pf_conn_unwatch(c);
-    pf_budget_give(c->env->budget, sizeof *c);
-    free(c);
+    pf_heap_put(c->env->budget, c, sizeof *c);
 }
 
 /* Gives the direction's memory back: what comes from now on is not kept. */
@@ -322,8 +325,8 @@ enum pf_status pf_conn_run_done(struct pf_conn *c, const struct pf_work *work,
 static struct pf_handshake *pending_handshake(struct pf_conn *c)
 {
     for (int i = 0; i < 2; i++) {
-        if (c->hs[i].search.pending != PF_PENDING_NOTHING) {
-            return &c->hs[i];
+        if (c->hs[i] != NULL && c->hs[i]->search.pending != PF_PENDING_NOTHING) {
+            return c->hs[i];
         }
     }
     return NULL;

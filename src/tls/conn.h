@@ -194,7 +194,9 @@ struct pf_conn_dir_report {
     size_t conflict_count;
 };
 
-/* All borrowed from the connection. */
+enum { PF_DETAIL_MAX = 640 };
+
+/* All borrowed from the connection, or from the report itself, which stays where it was filled. */
 struct pf_conn_report {
     const char *version; /* NULL: not known */
     uint16_t version_code;
@@ -218,6 +220,8 @@ struct pf_conn_report {
     const char *detail; /* NULL when there is nothing to say */
     struct pf_conn_dir_report dir[2];
     uint64_t trials; /* of numbers and keys, where something was lost */
+    struct pf_cert cert;
+    char text[PF_DETAIL_MAX]; /* what detail points to, if it is no constant */
 };
 
 /* The verdict. Valid after finish and the last next, until pf_conn_free. */

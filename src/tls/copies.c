@@ -2,6 +2,7 @@
 #include "tls/copies.h"
 
 #include "base/cursor.h"
+#include "base/heap.h"
 #include "tls/half.h"
 #include "tls/trial.h"
 
@@ -19,25 +20,22 @@ enum {
 void pf_copies_free(struct pf_copies *copies)
 {
     if (copies != NULL) {
+        struct pf_budget *budget = copies->budget;
         pf_buf_fini(&copies->list);
         pf_buf_fini(&copies->bytes);
         pf_buf_fini(&copies->conflicts);
-        pf_budget_give(copies->budget, sizeof *copies);
+        pf_heap_put(budget, copies, sizeof *copies);
     }
-    free(copies);
 }
 
 static struct pf_copies *copies_of(struct pf_conn *c, struct pf_half *h)
 {
     struct pf_budget *budget = c->env->budget;
-    if (h->copies != NULL || !pf_budget_take(budget, sizeof *h->copies)) {
+    void *block;
+    if (h->copies != NULL || pf_heap_zeroed(budget, sizeof *h->copies, &block) != PF_OK) {
         return h->copies;
     }
-    h->copies = calloc(1, sizeof *h->copies);
-    if (h->copies == NULL) {
-        pf_budget_give(budget, sizeof *h->copies);
-        return NULL;
-    }
+    h->copies = block;
     h->copies->budget = budget;
     pf_buf_init(&h->copies->list, PF_COPIES_MAX * sizeof(struct pf_copy), budget);
     pf_buf_init(&h->copies->bytes, PF_COPIES_BYTES, budget);

@@ -63,22 +63,48 @@ struct pf_loss {
     uint32_t searches; /* for the number of a record behind it */
 };
 
+/* Large things first, flags last: there may be hundreds of thousands. */
 struct pf_half {
     struct pf_stream in;
-    uint64_t framed;       /* position behind the last record of the run under construction */
     struct pf_buf run;     /* struct pf_run_record[]; the first begins at pf_stream_at */
     struct pf_buf message; /* handshake bytes that are not yet taken */
+    struct pf_buf late;    /* struct pf_late[]: see pf_half_ready */
+    struct pf_keys keys;
+    struct pf_chain chain;
+    struct pf_loss loss;
+    struct pf_copies *copies; /* differing copies of its bytes; NULL: there were none */
+    uint64_t framed;          /* position behind the last record of the run under construction */
     uint64_t message_packet;
     uint64_t message_left;  /* of a message that is too long to be any: passed over */
-    struct pf_buf late;     /* struct pf_late[]: see pf_half_ready */
     uint64_t late_packet;   /* of the last one that was passed */
     uint64_t record_packet; /* of the handshake record, alert or ChangeCipherSpec at hand */
     int64_t record_ts_ns;
+    uint64_t late_seen;       /* late.c: secrets that had come at the last look, plus one */
+    uint64_t seq;             /* of the next record to be opened */
+    uint64_t mean_body;       /* running mean of record bodies, for guesses after a gap */
+    uint64_t nonce_offset;    /* TLS 1.2 AEAD: explicit nonce minus sequence number */
+    uint64_t rejected;        /* records that did not verify */
+    uint64_t gaps;            /* that were reported */
+    uint64_t verified;        /* position behind the last record that was, or was passed over */
+    uint64_t keyed;           /* position of the first record under the present keys */
+    uint64_t clear_end;       /* and under the first: nothing proves which bytes before are true */
+    uint64_t wait_until;      /* waits: until the stream ends here, */
+    uint64_t retry_at;        /* before the stream ends here no further copy is of use */
+    uint64_t given_up;        /* 1 + position of the record that was waited for in vain */
+    uint64_t sync_until;      /* up to here runs were taken back: they are opened in place */
+    uint64_t missing_records; /* UINT64_MAX: not known */
+    uint64_t missing_bytes;
+    uint32_t wait_seen; /* waits: or conn's copies_seen is more than this by: */
+    uint32_t patience;  /* which doubles with every trial in vain */
+    uint32_t trials;    /* spent on searches */
+    uint32_t detached;  /* runs that are being opened elsewhere */
     enum pf_stage stage;
     enum pf_phase phase;
-    uint32_t hs_no;      /* which handshake: 0, then one more with every renegotiation */
-    unsigned generation; /* of the secret search whose candidate the keys are from */
-    bool proved;         /* a record was opened under the present keys */
+    uint32_t hs_no;          /* which handshake: 0, then one more with every renegotiation */
+    unsigned generation;     /* of the secret search whose candidate the keys are from */
+    struct pf_secret secret; /* TLS 1.3: that the keys are from */
+    uint8_t opened_phases;   /* TLS 1.3: in which a record was opened, 1 << phase */
+    bool proved;             /* a record was opened under the present keys */
     bool chain_live;
     bool message_skips; /* behind a gap: handshake bytes may begin in the middle of a message */
     bool headless;      /* records under keys came without the sender's hello */
@@ -88,40 +114,13 @@ struct pf_half {
     bool search_limit;  /* a search behind a gap hit its budget: what follows was given up */
     bool window_lost;   /* DEFLATE: what follows a gap cannot be inflated */
     bool updated;       /* TLS 1.3: the last record was a KeyUpdate; the next is under other keys */
-    uint64_t late_seen; /* late.c: secrets that had come at the last look, plus one */
     bool tls_inside;    /* another TLS connection runs inside */
     bool padded;        /* TLS 1.3: records were padded, their lengths tell only a bound */
     bool opened_any;
     bool early_locked; /* TLS 1.3: early data was passed over for want of its secret */
-    struct pf_keys keys;
-    struct pf_chain chain;
-    struct pf_secret secret; /* TLS 1.3: that the keys are from */
-    uint8_t opened_phases;   /* TLS 1.3: in which a record was opened, 1 << phase */
-    uint64_t seq;            /* of the next record to be opened */
-    uint64_t mean_body;      /* running mean of record bodies, for guesses after a gap */
-    uint64_t nonce_offset;   /* TLS 1.2 AEAD: explicit nonce minus sequence number */
     bool nonce_known;
-    struct pf_loss loss;
-    uint64_t rejected;        /* records that did not verify */
-    uint64_t gaps;            /* that were reported */
-    uint32_t trials;          /* spent on searches */
-    struct pf_copies *copies; /* differing copies of its bytes; NULL: there were none */
-    uint64_t verified;        /* position behind the last record that was, or was passed over */
-    uint64_t keyed;           /* position of the first record under the present keys */
-    uint64_t clear_end;       /* and under the first: nothing proves which bytes before are true */
-    bool waits;               /* for another copy of the record at framed, until: */
-    uint64_t wait_until;      /* the stream ends here, */
-    uint32_t wait_seen;       /* or conn's copies_seen is more than this by: */
-    uint32_t patience;        /* which doubles with every trial in vain */
-    uint64_t retry_at;        /* before the stream ends here no further copy is of use */
-    uint64_t given_up;        /* 1 + position of the record that was waited for in vain */
-    uint32_t detached;        /* runs that are being opened elsewhere */
-    uint64_t sync_until;      /* up to here runs were taken back: they are opened in place */
-    uint64_t missing_records; /* UINT64_MAX: not known */
-    uint64_t missing_bytes;
+    bool waits; /* for another copy of the record at framed */
 };
-
-enum { PF_DETAIL_MAX = 640 };
 
 /* From this position on bytes were fed because of this packet, although an earlier one brought
  * them. */
@@ -138,10 +137,11 @@ struct pf_conn {
     uint64_t replayed;    /* the packet whose copies were put in place the last time */
     struct pf_server server;
     struct pf_half half[2];
-    struct pf_handshake hs[2];  /* handshake n is hs[n & 1] */
-    uint32_t hs_count;          /* handshakes begun */
-    struct pf_handshake *first; /* the first one, once another has its place; or NULL */
-    bool finishing;             /* no more bytes will come */
+    struct pf_handshake *hs[2];  /* handshake n is hs[n & 1]; hs[1] NULL while there was only one */
+    struct pf_handshake opening; /* hs[0] */
+    uint32_t hs_count;           /* handshakes begun */
+    struct pf_handshake *first;  /* the first one, once another has its place; or NULL */
+    bool finishing;              /* no more bytes will come */
     bool final; /* and all that did come was read: what waits for a fact stops waiting */
     bool flush;
     bool waiting;    /* a session was asked for and is not there yet */
@@ -153,17 +153,16 @@ struct pf_conn {
     uint8_t alert_from;
     uint8_t alert_level;
     uint8_t alert_code;
-    bool alert_seen;        /* fatal, before both sides had finished */
-    struct pf_buf secrets;  /* key log lines of what was proved, if they are kept */
-    struct pf_watch *watch; /* NULL: nobody reads the handshake */
-    uint64_t flow_packet;   /* names the flow; 0: nobody asks */
-    struct pf_cert cert;
-    char detail[PF_DETAIL_MAX];
+    bool alert_seen;               /* fatal, before both sides had finished */
+    struct pf_buf secrets;         /* key log lines of what was proved, if they are kept */
+    struct pf_watch *watch;        /* NULL: nobody reads the handshake */
+    uint64_t flow_packet;          /* names the flow; 0: nobody asks */
+    struct pf_conn_report *report; /* verdict.c: under construction */
 };
 
 static inline struct pf_handshake *pf_half_handshake(struct pf_conn *c, const struct pf_half *h)
 {
-    return &c->hs[h->hs_no & 1];
+    return c->hs[h->hs_no & 1];
 }
 
 /* The keys are a candidate's that neither direction has proved. */

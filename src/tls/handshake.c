@@ -2,6 +2,7 @@
 #include "tls/handshake.h"
 
 #include "base/cursor.h"
+#include "base/heap.h"
 #include "tls/hsmsg.h"
 
 #include <string.h>
@@ -35,6 +36,11 @@ void pf_handshake_settle(struct pf_handshake *hs)
 void pf_handshake_fini(struct pf_handshake *hs)
 {
     pf_handshake_settle(hs);
+    struct pf_budget *budget = hs->certificate.budget;
+    pf_heap_put(budget, hs->server_name, hs->server_name_len);
+    pf_heap_put(budget, hs->next_protocol, hs->next_protocol_len);
+    hs->server_name = NULL;
+    hs->next_protocol = NULL;
     pf_buf_fini(&hs->new_ticket);
     pf_buf_fini(&hs->certificate);
     pf_wipe(&hs->master, sizeof hs->master);
@@ -55,18 +61,40 @@ static uint8_t copy_short(void *dst, size_t cap, struct pf_span s)
     return (uint8_t)n;
 }
 
+/* A name takes the place of the one before. */
+static enum pf_status keep_name(struct pf_handshake *hs, char **name, uint8_t *len,
+                                struct pf_span s)
+{
+    struct pf_budget *budget = hs->certificate.budget;
+    size_t n = s.len < PF_NAME_MAX ? s.len : PF_NAME_MAX;
+    void *block = NULL;
+    pf_heap_put(budget, *name, *len);
+    *name = NULL;
+    *len = 0;
+    if (n == 0) {
+        return PF_OK;
+    }
+    enum pf_status st = pf_heap_get(budget, n, &block);
+    if (st == PF_OK) {
+        memcpy(block, s.ptr, n);
+        *name = block;
+        *len = (uint8_t)n;
+    }
+    return st;
+}
+
 static enum pf_status keep_client_hello(struct pf_handshake *hs, const struct pf_client_hello *m,
                                         uint64_t packet)
 {
     memcpy(hs->client_random, m->random, PF_RANDOM_LEN);
     hs->offered_id_len = copy_short(hs->offered_id, sizeof hs->offered_id, m->session_id);
-    hs->server_name_len = copy_short(hs->server_name, sizeof hs->server_name, m->server_name);
+    enum pf_status st = keep_name(hs, &hs->server_name, &hs->server_name_len, m->server_name);
     hs->client_packet = packet;
     hs->facts &= ~(uint32_t)PF_FACT_EARLY_DATA; /* a second hello does not repeat the offer */
     if (m->early_data) {
         hs->facts |= PF_FACT_EARLY_DATA;
     }
-    return replace(&hs->offered_ticket, m->ticket);
+    return st == PF_OK ? replace(&hs->offered_ticket, m->ticket) : st;
 }
 
 static enum pf_status on_client_hello(struct pf_handshake *hs, struct pf_span body, uint64_t packet)
@@ -100,13 +128,12 @@ static enum pf_status on_server_hello(struct pf_handshake *hs, struct pf_span bo
     set_version(hs, m.version);
     memcpy(hs->server_random, m.random, PF_RANDOM_LEN);
     hs->session_id_len = copy_short(hs->session_id, sizeof hs->session_id, m.session_id);
-    hs->next_protocol_len = copy_short(hs->next_protocol, sizeof hs->next_protocol, m.alpn);
     hs->suite_id = m.suite;
     hs->suite = pf_suite_find(m.suite);
     hs->compression = m.compression;
     hs->extended_master = m.extended_master;
     hs->encrypt_then_mac = m.encrypt_then_mac;
-    return PF_OK;
+    return keep_name(hs, &hs->next_protocol, &hs->next_protocol_len, m.alpn);
 }
 
 static enum pf_status on_encrypted_extensions(struct pf_handshake *hs, struct pf_span body,
@@ -115,10 +142,7 @@ static enum pf_status on_encrypted_extensions(struct pf_handshake *hs, struct pf
     (void)packet;
     struct pf_encrypted_extensions m;
     enum pf_status st = pf_hs_encrypted_extensions(body, &m);
-    if (st == PF_OK) {
-        hs->next_protocol_len = copy_short(hs->next_protocol, sizeof hs->next_protocol, m.alpn);
-    }
-    return st;
+    return st == PF_OK ? keep_name(hs, &hs->next_protocol, &hs->next_protocol_len, m.alpn) : st;
 }
 
 static enum pf_status on_certificate(struct pf_handshake *hs, struct pf_span body, uint64_t packet)

@@ -74,8 +74,8 @@ struct pf_handshake {
     uint8_t session_id_len;
     uint8_t server_name_len;
     uint8_t next_protocol_len;
-    char server_name[PF_NAME_MAX];
-    char next_protocol[PF_NAME_MAX];
+    char *server_name; /* blocks of the budget's heap; NULL: none */
+    char *next_protocol;
     uint8_t cert_spki[PF_SPKI_LEN];
     uint64_t client_packet; /* with which the ClientHello was complete */
     uint64_t flow_packet;   /* names the flow; 0: nobody asks */

@@ -3,22 +3,44 @@
 #include "tls/half.h"
 
 #include "base/cursor.h"
+#include "base/heap.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum { HEADER_LEN = 4, SSLV2_HEADER_LEN = 2, SSLV2_LEN_BIT = 0x80 };
 
 /* The first handshake is the one that a flow's line tells of; renegotiations take its place. */
-static bool keep_first(struct pf_conn *c)
+static enum pf_status keep_first(struct pf_conn *c)
 {
-    c->first = malloc(sizeof *c->first);
-    if (c->first != NULL) {
-        *c->first = c->hs[0];
+    void *block;
+    enum pf_status st = pf_heap_get(c->env->budget, sizeof *c->first, &block);
+    if (st == PF_OK) {
+        c->first = block;
+        *c->first = *c->hs[0];
         pf_wipe(&c->first->master, sizeof c->first->master);
-        pf_handshake_init(&c->hs[0], c->env->budget);
+        pf_handshake_init(c->hs[0], c->env->budget);
     }
-    return c->first != NULL;
+    return st;
+}
+
+/* Handshake number `next` begins: an empty one in its place. */
+static enum pf_status make_handshake(struct pf_conn *c, uint32_t next)
+{
+    struct pf_handshake *hs = c->hs[next & 1];
+    enum pf_status st = next == 2 ? keep_first(c) : PF_OK;
+    if (st == PF_OK && hs != NULL) {
+        pf_handshake_fini(hs);
+    } else if (st == PF_OK) {
+        void *block;
+        st = pf_heap_get(c->env->budget, sizeof *hs, &block);
+        hs = block;
+    }
+    if (st == PF_OK) {
+        pf_handshake_init(hs, c->env->budget);
+        c->hs[next & 1] = hs;
+        c->hs_count = next + 1;
+    }
+    return st;
 }
 
 /* A renegotiation's first message begins the direction's next handshake; both directions meet in
@@ -39,12 +61,10 @@ static enum pf_status next_handshake(struct pf_conn *c, enum pf_dir dir)
         return PF_BLOCKED;
     }
     if (c->hs_count < next + 1) {
-        if (next == 2 && !keep_first(c)) {
-            return PF_ERR_NOMEM;
+        enum pf_status st = make_handshake(c, next);
+        if (st != PF_OK) {
+            return st;
         }
-        pf_handshake_fini(&c->hs[next & 1]);
-        pf_handshake_init(&c->hs[next & 1], c->env->budget);
-        c->hs_count = next + 1;
     }
     h->hs_no = next;
     return PF_OK;
@@ -116,7 +136,11 @@ enum pf_status pf_plain_messages(struct pf_conn *c, enum pf_dir dir, bool inside
         taken += len;
         st = PF_END;
     }
-    pf_buf_consume(&h->message, taken);
+    if (taken == h->message.len) {
+        pf_buf_fini(&h->message); /* most have no more messages for a long time */
+    } else {
+        pf_buf_consume(&h->message, taken);
+    }
     return st;
 }
 
@@ -166,7 +190,7 @@ static enum pf_status sslv2_step(struct pf_conn *c, enum pf_dir dir, bool *is_ss
     uint64_t end = SSLV2_HEADER_LEN + record.len;
     pf_stream_packet(&h->in, end - 1, &h->record_packet, &h->record_ts_ns);
     uint64_t packet = pf_half_ready(h, end - 1, h->record_packet);
-    enum pf_status st = pf_handshake_sslv2_hello(&c->hs[0], record, packet);
+    enum pf_status st = pf_handshake_sslv2_hello(c->hs[0], record, packet);
     pf_half_watch(c, dir, PF_WATCH_SSLV2, record);
     if (st != PF_OK) {
         c->bad_frame = true;

@@ -35,7 +35,7 @@ bool pf_conn_pass_run(struct pf_conn *c, const struct pf_work *work, struct pf_r
 static enum pf_status add_phase(const struct pf_conn *c, enum pf_dir dir, enum pf_phase phase,
                                 struct pf_buf *out)
 {
-    const struct pf_handshake *hs = &c->hs[c->half[dir].hs_no & 1];
+    const struct pf_handshake *hs = c->hs[c->half[dir].hs_no & 1];
     struct pf_secret secret;
     enum pf_opened_by by;
     char line[PF_KEYLOG_LINE_MAX];

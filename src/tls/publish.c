@@ -138,6 +138,6 @@ enum pf_status pf_secret_publish(struct pf_handshake *hs, const struct pf_secret
     struct pf_span ticket = {hs->new_ticket.ptr, hs->new_ticket.len};
     enum pf_status st = tell(hs, src, final, PF_SESSION_TICKET, ticket, hs->ticket_packet);
     st = st == PF_OK ? log_ticket(hs, ticket, lines) : st;
-    hs->new_ticket.len = 0;
+    pf_buf_fini(&hs->new_ticket);
     return st;
 }

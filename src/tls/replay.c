@@ -72,8 +72,10 @@ static void restart(struct pf_conn *c)
 {
     for (int d = 0; d < 2; d++) {
         restart_half(&c->half[d]);
-        pf_handshake_fini(&c->hs[d]);
-        pf_handshake_init(&c->hs[d], c->env->budget);
+        if (c->hs[d] != NULL) {
+            pf_handshake_fini(c->hs[d]);
+            pf_handshake_init(c->hs[d], c->env->budget);
+        }
     }
     pf_watch_restart(c);
     c->hs_count = 0;

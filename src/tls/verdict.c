@@ -29,8 +29,9 @@ __attribute__((format(printf, 2, 3))) static void say(struct pf_conn *c, const c
 {
     va_list ap;
     va_start(ap, fmt);
-    if (vsnprintf(c->detail, sizeof c->detail, fmt, ap) < 0) {
-        c->detail[0] = '\0';
+    char *text = c->report->text;
+    if (vsnprintf(text, PF_DETAIL_MAX, fmt, ap) < 0) {
+        text[0] = '\0';
     }
     va_end(ap);
 }
@@ -49,8 +50,9 @@ static void needed_key(struct pf_conn *c, const struct pf_handshake *hs, char *o
         return;
     }
     to_hex(hs->cert_spki, hex);
-    if (c->cert.subject[0] != '\0') {
-        snprintf(out, cap, "SPKI SHA-256 %s, subject %.200s", hex, c->cert.subject);
+    const char *subject = c->report->cert.subject;
+    if (subject[0] != '\0') {
+        snprintf(out, cap, "SPKI SHA-256 %s, subject %.200s", hex, subject);
     } else {
         snprintf(out, cap, "SPKI SHA-256 %s", hex);
     }
@@ -273,7 +275,7 @@ static void judge(struct pf_conn *c, const struct pf_handshake *hs, struct pf_co
         out->status = PF_FLOW_DECRYPTED;
         out->reason = PF_REASON_NONE;
     }
-    out->detail = c->detail[0] != '\0' ? c->detail : NULL;
+    out->detail = out->text[0] != '\0' ? out->text : NULL;
 }
 
 static struct pf_span text_or_null(const char *s, uint8_t len)
@@ -287,21 +289,22 @@ static void name_tunnel(struct pf_conn *c, struct pf_conn_report *out)
     if (!c->half[PF_C2S].tls_inside && !c->half[PF_S2C].tls_inside) {
         return;
     }
-    size_t len = strlen(c->detail);
-    snprintf(c->detail + len, sizeof c->detail - len, "%sanother TLS connection runs inside",
+    size_t len = strlen(out->text);
+    snprintf(out->text + len, sizeof out->text - len, "%sanother TLS connection runs inside",
              len > 0 ? "; " : "");
-    out->detail = c->detail;
+    out->detail = out->text;
 }
 
 void pf_conn_report(struct pf_conn *c, struct pf_conn_report *out)
 {
-    struct pf_handshake *hs = c->first != NULL ? c->first : &c->hs[0];
+    const struct pf_handshake *hs = c->first != NULL ? c->first : c->hs[0];
     bool client = pf_handshake_has(hs, PF_FACT_CLIENT_HELLO);
     bool server = pf_handshake_has(hs, PF_FACT_SERVER_HELLO);
     memset(out, 0, sizeof *out);
+    c->report = out;
     struct pf_span der = {hs->certificate.ptr, hs->certificate.len};
-    if (der.len == 0 || pf_cert_cache_parse(c->env->certs, der, &c->cert) != PF_OK) {
-        memset(&c->cert, 0, sizeof c->cert);
+    if (der.len == 0 || pf_cert_cache_parse(c->env->certs, der, &out->cert) != PF_OK) {
+        memset(&out->cert, 0, sizeof out->cert);
     }
     out->server_name = text_or_null(hs->server_name, hs->server_name_len);
     out->next_protocol = text_or_null(hs->next_protocol, hs->next_protocol_len);
@@ -321,7 +324,7 @@ void pf_conn_report(struct pf_conn *c, struct pf_conn_report *out)
         (pf_handshake_has(hs, PF_FACT_SERVER_DONE) || pf_handshake_has(hs, PF_FACT_SERVER_CCS));
     out->resumed = out->resumed_known && pf_secret_resumed(hs);
     out->cert_spki = is_set(hs->cert_spki, PF_SPKI_LEN) ? hs->cert_spki : NULL;
-    out->cert_subject = c->cert.subject[0] != '\0' ? c->cert.subject : NULL;
+    out->cert_subject = out->cert.subject[0] != '\0' ? out->cert.subject : NULL;
     out->suite = server ? hs->suite : NULL;
     if (hs->search.origin_packet != c->flow_packet) { /* an earlier pass may know this very flow */
         out->origin_packet = hs->search.origin_packet;
