@@ -29,6 +29,20 @@ void pf_board_publish(struct pf_board *b, unsigned worker, uint64_t position, ui
      * before are seen by whoever sees the position */
     atomic_store_explicit(&b->lines[worker].parked, parked, memory_order_release);
     atomic_store_explicit(&b->lines[worker].position, position, memory_order_release);
+    /* seq_cst: with the one in pf_board_set_waits, either we find that somebody waits, or they find
+     * what was published */
+    atomic_thread_fence(memory_order_seq_cst);
+    for (unsigned i = 0; i < b->workers; i++) {
+        if (i != worker && atomic_load_explicit(&b->lines[i].waits, memory_order_relaxed)) {
+            pf_gate_open(b->lines[i].gate);
+        }
+    }
+}
+
+void pf_board_set_waits(struct pf_board *b, unsigned worker, bool waits)
+{
+    atomic_store_explicit(&b->lines[worker].waits, waits, memory_order_relaxed);
+    atomic_thread_fence(memory_order_seq_cst); /* see above */
 }
 
 bool pf_board_is_settled(const struct pf_board *b, uint64_t target, uint64_t first_packet)

@@ -17,6 +17,7 @@
 #define PF_RUN_BOARD_H
 
 #include "base/status.h"
+#include "run/gate.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -31,7 +32,9 @@ struct pf_board_line {
     _Atomic uint64_t parked; /* the first packet of the earliest parked flow, or PF_POSITION_END */
     _Atomic uint64_t flows;  /* TLS flows begun */
     _Atomic uint64_t plain;  /* bytes of plaintext written */
-    char apart[PF_BOARD_LINE - 4 * sizeof(_Atomic uint64_t)];
+    struct pf_gate *gate;    /* where the worker sleeps; set before the workers begin */
+    _Atomic bool waits;      /* for what others publish */
+    char apart[PF_BOARD_LINE - 5 * sizeof(_Atomic uint64_t) - sizeof(struct pf_gate *)];
 };
 
 struct pf_board {
@@ -45,8 +48,11 @@ PF_MUST_USE enum pf_status pf_board_init(struct pf_board *b, unsigned workers);
 void pf_board_fini(struct pf_board *b);
 
 /* parked is published before position, so that who sees the position sees what is parked as well.
- */
+ * Wakes those who wait for it. */
 void pf_board_publish(struct pf_board *b, unsigned worker, uint64_t position, uint64_t parked);
+
+/* The worker is about to wait (look once more before sleeping), or does so no longer. */
+void pf_board_set_waits(struct pf_board *b, unsigned worker, bool waits);
 
 /* Every worker has passed `target`, and nothing that began before `first_packet` is parked. */
 bool pf_board_is_settled(const struct pf_board *b, uint64_t target, uint64_t first_packet);

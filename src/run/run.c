@@ -315,6 +315,7 @@ static enum pf_status make_lanes(struct pf_run *r)
     enum pf_status st = r->lanes == NULL ? PF_ERR_NOMEM : PF_OK;
     for (unsigned i = 0; i < r->config.jobs && st == PF_OK; i++) {
         st = pf_lane_new(&r->lanes[i]);
+        r->board.lines[i].gate = st == PF_OK ? &r->lanes[i]->worker : NULL;
     }
     return st == PF_OK && r->config.jobs > 1 ? pf_jobs_new(r->lanes, r->config.jobs, &r->jobs) : st;
 }

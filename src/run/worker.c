@@ -9,7 +9,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define NS_PER_S ((int64_t)1000000000)
 
@@ -19,7 +18,7 @@ enum {
     HELD_MAX = 16 * 1024 * 1024, /* that one direction may hold while it waits */
     LINGER_S = 60,               /* capture time: what a closed flow's late packets get */
     SWEEP_S = 30,                /* capture time between looks at all flows */
-    WAIT_MS = 1,                 /* between looks at the board while flows are parked */
+    WAIT_MS = 20,                /* at most, for what others publish: they wake us */
     AHEAD_SLOTS = 8,             /* packets of a batch whose table slots are fetched early */
     AHEAD_FLOWS = 4
 };
@@ -513,6 +512,28 @@ static enum pf_status on_batch(struct pf_worker *w, const struct pf_batch *b)
 
 /* ---- the whole run ---- */
 
+static void set_idle(struct pf_worker *w, bool idle)
+{
+    if (w->elsewhere.jobs != NULL) {
+        pf_jobs_set_idle(w->elsewhere.jobs, w->setup.index, idle);
+    }
+}
+
+/* Sleeps until a parked flow can go on, or may be able to, or a batch or a job has come. */
+static void wait_parked(struct pf_worker *w)
+{
+    struct pf_gate *gate = &w->setup.lane->worker;
+    pf_board_set_waits(w->setup.board, w->setup.index, true);
+    pf_gate_prepare(gate);
+    bool help = w->elsewhere.jobs != NULL && pf_jobs_any(w->elsewhere.jobs, w->setup.index);
+    if (next_ready(w) != NULL || help || pf_ring_count(&w->setup.lane->full) > 0) {
+        pf_gate_cancel(gate);
+    } else {
+        pf_gate_sleep(gate, WAIT_MS);
+    }
+    pf_board_set_waits(w->setup.board, w->setup.index, false);
+}
+
 static enum pf_status drain(struct pf_worker *w)
 {
     enum pf_status st = PF_OK;
@@ -522,52 +543,59 @@ static enum pf_status drain(struct pf_worker *w)
         st = end_stream(w, f);
         publish(w);
     }
-    const struct timespec moment = {.tv_nsec = WAIT_MS * 1000000};
     while (st == PF_OK && w->parked.first != NULL && !is_stopped_by_error(w)) {
         st = resume_ready(w);
         if (w->parked.first != NULL && !pf_elsewhere_help(&w->elsewhere)) {
-            nanosleep(&moment, NULL);
+            set_idle(w, true);
+            wait_parked(w);
+            set_idle(w, false);
         }
     }
     return st;
 }
 
-/* The next batch. While there is none: other workers' runs are worked on, own ones collected. NULL:
- * something else wants to be looked at. */
-static enum pf_status next_batch(struct pf_worker *w, struct pf_batch **out)
+/* While there is no batch: works on other workers' jobs, takes in own ones. Comes back when there
+ * is a batch, or a parked flow may go on. */
+static enum pf_status be_idle(struct pf_worker *w)
 {
     struct pf_lane *lane = w->setup.lane;
     struct pf_jobs *jobs = w->elsewhere.jobs;
     enum pf_status st = PF_OK;
-    *out = pf_lane_poll(lane);
-    if (*out != NULL || jobs == NULL) {
-        *out = *out != NULL ? *out : pf_lane_receive(lane, w->parked.first != NULL ? WAIT_MS : -1);
-        return PF_OK;
-    }
-    pf_jobs_set_idle(jobs, w->setup.index, true);
-    while (st == PF_OK && (*out = pf_lane_poll(lane)) == NULL) {
-        if (pf_elsewhere_unwrapped(&w->elsewhere) != NULL) {
-            break;
-        }
+    while (st == PF_OK && pf_ring_count(&lane->full) == 0 && next_ready(w) == NULL) {
         if (pf_elsewhere_is_ready(&w->elsewhere)) {
             st = collect(w);
             continue;
         }
-        if (pf_elsewhere_help(&w->elsewhere)) {
+        if (jobs != NULL && pf_elsewhere_help(&w->elsewhere)) {
+            continue;
+        }
+        if (w->parked.first != NULL) {
+            wait_parked(w);
             continue;
         }
         pf_gate_prepare(&lane->worker);
-        if (pf_jobs_any(jobs, w->setup.index) || pf_elsewhere_is_ready(&w->elsewhere) ||
-            pf_ring_count(&lane->full) > 0) {
+        bool work = (jobs != NULL && pf_jobs_any(jobs, w->setup.index)) ||
+                    pf_elsewhere_is_ready(&w->elsewhere) || pf_ring_count(&lane->full) > 0;
+        if (work) {
             pf_gate_cancel(&lane->worker);
-            continue;
-        }
-        pf_gate_sleep(&lane->worker, w->parked.first != NULL ? WAIT_MS : -1);
-        if (w->parked.first != NULL) {
-            break;
+        } else {
+            pf_gate_sleep(&lane->worker, -1);
         }
     }
-    pf_jobs_set_idle(jobs, w->setup.index, false);
+    return st;
+}
+
+/* The next batch. NULL: something else wants to be looked at. */
+static enum pf_status next_batch(struct pf_worker *w, struct pf_batch **out)
+{
+    *out = pf_lane_poll(w->setup.lane);
+    if (*out != NULL) {
+        return PF_OK;
+    }
+    set_idle(w, true);
+    enum pf_status st = be_idle(w);
+    set_idle(w, false);
+    *out = pf_lane_poll(w->setup.lane);
     return st;
 }
 
