@@ -19,10 +19,12 @@ struct hand_out {
     unsigned workers;
     uint8_t seed[PF_KEY_SEED_LEN];
     int64_t clock_ns;
-    uint64_t number;    /* of the last packet read */
-    uint32_t looked_at; /* input */
-    bool announced;     /* the workers know that secrets may come */
-    uint64_t flushed;   /* number at the last flush */
+    uint64_t number;         /* of the last packet read */
+    uint32_t looked_at;      /* input */
+    bool announced;          /* the workers know that secrets may come */
+    uint64_t flushed;        /* number at the last flush */
+    struct pf_flow_key last; /* packet's key, and its hash: packets of a flow come in trains */
+    uint64_t last_hash;
 };
 
 static void send_batch(struct hand_out *h, unsigned w, bool last)
@@ -58,7 +60,11 @@ static void hand_to(struct hand_out *h, unsigned w, const struct pf_pkt *pkt)
 
 static void hand_packet(struct hand_out *h, struct pf_pkt *pkt)
 {
-    pkt->hash = pf_key_hash(&pkt->key, h->seed);
+    if (memcmp(&pkt->key, &h->last, sizeof h->last) != 0) {
+        h->last = pkt->key;
+        h->last_hash = pf_key_hash(&pkt->key, h->seed);
+    }
+    pkt->hash = h->last_hash;
     hand_to(h, (unsigned)((pkt->hash >> 32) % h->workers), pkt);
 }
 
