@@ -22,7 +22,7 @@
 #include "store/pack.h"
 #include "tls/conn.h"
 #include "tls/keyfile.h"
-#include "tls/keyring.h"
+#include "tls/unwrap.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What:    the private keys given, looked up by public key or by server address; RSA unwrap.
+ * What:    the private keys given, looked up by public key or by server address.
  * Owns:    the keys. Secrets are wiped when freed.
- * Threads: loaded by one thread before the others start, immutable after; each worker unwraps
- *          through its own struct pf_unwrapper (own copies of the keys: no shared blinding lock).
+ * Threads: loaded by one thread before the others start, immutable after; each worker works with
+ *          copies of its own (tls/unwrap.h).
  * Errors:  load errors name the file and what to do (PF_ERR_USAGE); PF_ERR_NOKEY: no key fits.
  * Limits:  a key file is at most 1 MiB; only RSA keys decrypt, others are refused by name.
  */
@@ -14,6 +14,7 @@
 #include "base/status.h"
 #include "tls/cert.h"
 
+#include <openssl/types.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -60,24 +61,8 @@ size_t pf_keyring_bound(const struct pf_keyring *ring, uint8_t family, const uin
 bool pf_keyring_serves(const struct pf_keyring *ring, size_t i, uint8_t family,
                        const uint8_t addr[16], uint16_t port);
 
-/* One thread's handles on the keys of a ring, and a cache of what was unwrapped. */
-struct pf_unwrapper;
-
-/* The ring must outlive it, and may no longer grow. */
-PF_MUST_USE enum pf_status pf_unwrapper_new(const struct pf_keyring *ring,
-                                            struct pf_unwrapper **out);
-void pf_unwrapper_free(struct pf_unwrapper *u);
-
-/*
- * Decrypts an EncryptedPreMasterSecret with key i and checks the PKCS#1 v1.5 block ourselves
- * (RFC 8017 section 7.2.2; RSA without padding, since newer libcrypto hides a bad block behind
- * random bytes): 00 02, at least 8 non-zero bytes, 00, then exactly 48 bytes. PF_ERR_NOKEY when the
- * block is not that, or the ciphertext not below the modulus: this is not the key (leading zeros
- * that were stripped or added do not matter). The first two
- * bytes are the client's version (RFC 5246 7.4.7.1): the caller may look at them, the proof is the
- * first record that verifies. The same ciphertext under the same key is computed once.
- */
-PF_MUST_USE enum pf_status pf_unwrap(struct pf_unwrapper *u, size_t i, struct pf_span encrypted,
-                                     uint8_t pre_master[48]);
+/* Key i itself, and what it was made in. Borrowed. */
+EVP_PKEY *pf_keyring_pkey(const struct pf_keyring *ring, size_t i);
+OSSL_LIB_CTX *pf_keyring_libctx(const struct pf_keyring *ring);
 
 #endif

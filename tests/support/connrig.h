@@ -12,6 +12,7 @@
 #include "tls/conn.h"
 #include "tls/keylog.h"
 #include "tls/keyring.h"
+#include "tls/unwrap.h"
 
 #include <stdio.h>
 #include <stdlib.h>

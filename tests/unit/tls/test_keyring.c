@@ -2,6 +2,7 @@
 #include "support/pki.h"
 #include "tls/keyring.h"
 #include "tls/keys.h"
+#include "tls/unwrap.h"
 
 #include <dirent.h>
 #include <openssl/core_names.h>
