@@ -52,7 +52,7 @@ static void check_key(EVP_PKEY *pkey)
     assert_int_equal(pf_rsa_crt_new(pkey, NULL, &crt), PF_OK);
     for (int i = 0; i < 40; i++) {
         assert_true(RAND_bytes(in, (int)len) == 1);
-        in[0] = i % 4 == 0 ? 0xff : in[0] & 0x7f;
+        memset(in, i % 4 == 0 ? 0xff : 0, 8); /* above any modulus, below all of them */
         enum pf_status st = pf_rsa_crt_run(crt, in, len, out);
         if (!by_evp(pkey, in, len, expected)) {
             assert_int_equal(st, PF_ERR_NOKEY);
@@ -62,7 +62,7 @@ static void check_key(EVP_PKEY *pkey)
         assert_int_equal(st, PF_OK);
         assert_memory_equal(out, expected, len);
     }
-    assert_in_range(refused, 1, 39);
+    assert_int_equal(refused, 10);
     memset(in, 0, sizeof in); /* zero and one are their own powers */
     assert_int_equal(pf_rsa_crt_run(crt, in, len, out), PF_OK);
     assert_memory_equal(in, out, len);
