@@ -100,6 +100,7 @@ struct pf_half {
     uint32_t detached;  /* runs that are being opened elsewhere */
     enum pf_stage stage;
     enum pf_phase phase;
+    unsigned keys_ahead;     /* 1 + generation that keys are of which are not in force yet; or 0 */
     uint32_t hs_no;          /* which handshake: 0, then one more with every renegotiation */
     unsigned generation;     /* of the secret search whose candidate the keys are from */
     struct pf_secret secret; /* TLS 1.3: that the keys are from */

@@ -9,6 +9,7 @@ enum pf_status pf_half_install(struct pf_half *h, const struct pf_keys *keys, ui
         h->chain_live = false;
     }
     h->keys = *keys;
+    h->keys_ahead = 0;
     h->seq = 0;
     h->updated = false;
     h->nonce_known = false;
@@ -29,12 +30,29 @@ static enum pf_status lock(struct pf_conn *c, struct pf_handshake *hs)
     return pf_conn_publish(c, hs);
 }
 
+/* The key block holds both directions' keys. The other one's are left with it where it has none
+ * yet: it will most likely want them, and they cost as much as opening 10 kB. */
+static void leave_keys(struct pf_half *other, const struct pf_half *h, const struct pf_keys *keys,
+                       const struct pf_handshake *hs)
+{
+    if (!other->chain_live && other->stage < PF_STAGE_HANDSHAKE && other->hs_no == h->hs_no) {
+        other->keys = *keys;
+        other->keys_ahead = hs->search.generation + 1;
+    }
+}
+
 static enum pf_status install(struct pf_conn *c, enum pf_dir dir, struct pf_handshake *hs)
 {
     struct pf_half *h = &c->half[dir];
-    struct pf_keys keys[2];
-    enum pf_status st = pf_kdf_key_block(c->env->kdf, hs->version, hs->suite, hs->encrypt_then_mac,
-                                         &hs->master, hs->client_random, hs->server_random, keys);
+    struct pf_keys keys[2] = {h->keys, h->keys};
+    enum pf_status st = PF_OK;
+    if (h->keys_ahead != hs->search.generation + 1) {
+        st = pf_kdf_key_block(c->env->kdf, hs->version, hs->suite, hs->encrypt_then_mac,
+                              &hs->master, hs->client_random, hs->server_random, keys);
+        if (st == PF_OK) {
+            leave_keys(&c->half[1 - dir], h, &keys[1 - dir], hs);
+        }
+    }
     if (st == PF_OK) {
         st = pf_half_install(h, &keys[dir], hs->compression);
     }
