@@ -16,10 +16,10 @@ void pf_buf_fini(struct pf_buf *b)
     pf_buf_init(b, b->max, b->budget);
 }
 
-/* Small ones by half, to the next block size; large ones by doubling. */
+/* Small ones by a quarter, to the next block size; large ones by doubling. */
 static size_t grown_cap(const struct pf_buf *b, size_t need)
 {
-    size_t cap = (size_t)b->cap + b->cap / 2;
+    size_t cap = (size_t)b->cap + b->cap / 4;
     if (need <= PF_HEAP_LARGEST) {
         cap = pf_heap_room(need > cap ? need : cap);
     } else {

@@ -95,13 +95,36 @@ static enum pf_status add_mark(struct pf_stream *s, uint64_t packet, int64_t ts_
     return pf_buf_append(&s->marks, &mark, sizeof mark);
 }
 
+/* How many bytes to make room for at once: up to the end of the record that the first byte held
+ * begins, and a little more, for an alert behind it; but not for much more than has come. */
+static size_t expected(const struct pf_stream *s, struct pf_span data)
+{
+    enum { BEHIND = 64, TIMES = 4 };
+    size_t held = s->bytes.len - s->head;
+    struct pf_span begin = held == 0 ? data : (struct pf_span){s->bytes.ptr + s->head, held};
+    struct pf_frame f;
+    if (!pf_frame_parse(begin, &f) || !pf_frame_plausible(&f)) {
+        return data.len;
+    }
+    size_t whole = PF_RECORD_HEADER_LEN + f.body_len + BEHIND;
+    size_t most = (held + data.len) * TIMES;
+    size_t end = whole < most ? whole : most;
+    return end > held + data.len ? end - held : data.len;
+}
+
 enum pf_status pf_stream_append(struct pf_stream *s, struct pf_span data, uint64_t packet,
                                 int64_t ts_ns)
 {
     if (s->head > 0 && data.len > s->bytes.cap - s->bytes.len) {
         compact(s);
     }
-    enum pf_status st = pf_buf_append(&s->bytes, data.ptr, data.len);
+    enum pf_status st = PF_ERR_LIMIT;
+    if (data.len > s->bytes.cap - s->bytes.len) {
+        st = pf_buf_reserve(&s->bytes, expected(s, data));
+    }
+    if (st == PF_OK || st == PF_ERR_LIMIT) {
+        st = pf_buf_append(&s->bytes, data.ptr, data.len);
+    }
     if (st != PF_OK) {
         return st;
     }
