@@ -131,7 +131,15 @@ static inline void pf_table_prefetch_flow(const struct pf_table *t, uint64_t has
         const char *flow = (const char *)t->slots[hash & t->mask].flow;
         __builtin_prefetch(flow);
         __builtin_prefetch(flow + 64);
+        __builtin_prefetch(flow + 128);
     }
+}
+
+/* Of packets nearer still: the stream of the flow that is most likely theirs, or NULL. */
+static inline const void *pf_table_likely_stream(const struct pf_table *t, uint64_t hash)
+{
+    const struct pf_flow *flow = t->slots != NULL ? t->slots[hash & t->mask].flow : NULL;
+    return flow != NULL ? flow->stream : NULL;
 }
 
 #endif

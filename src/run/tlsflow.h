@@ -151,6 +151,25 @@ PF_MUST_USE enum pf_status pf_tls_flow_write(struct pf_tls_flow_env *env, struct
                                              const struct pf_opened *opened,
                                              const struct pf_run_result *result);
 
+/* Fetches early what a packet of this side will touch; first the flow, then what it points to. */
+static inline void pf_tls_flow_prefetch(const struct pf_tls_flow *t, int side)
+{
+    const char *r = (const char *)&t->reasm[side];
+    __builtin_prefetch(r);
+    __builtin_prefetch(r + 64);
+    __builtin_prefetch(r + 128);
+    __builtin_prefetch(&t->conn);
+    __builtin_prefetch(&t->packets);
+    __builtin_prefetch(&t->is);
+}
+
+static inline void pf_tls_flow_prefetch_conn(const struct pf_tls_flow *t, int side)
+{
+    if (t->conn != NULL) {
+        pf_conn_prefetch(t->conn, side == t->client ? PF_C2S : PF_S2C);
+    }
+}
+
 void pf_tls_flow_free(struct pf_tls_flow_env *env, struct pf_tls_flow *t);
 
 /* Could this be where TLS begins, or will be looked for, in a flow that began otherwise? */

@@ -19,8 +19,10 @@ enum {
     LINGER_S = 60,               /* capture time: what a closed flow's late packets get */
     SWEEP_S = 30,                /* capture time between looks at all flows */
     WAIT_MS = 20,                /* at most, for what others publish: they wake us */
-    AHEAD_SLOTS = 8,             /* packets of a batch whose table slots are fetched early */
-    AHEAD_FLOWS = 4
+    AHEAD_SLOTS = 12,            /* packets of a batch whose table slots are fetched early, */
+    AHEAD_FLOWS = 9,             /* whose flows are, */
+    AHEAD_STREAMS = 6,
+    AHEAD_CONNS = 3
 };
 
 /* flow->tag */
@@ -487,16 +489,29 @@ static enum pf_status on_packet(struct pf_worker *w, const struct pf_pkt *pkt)
     return st;
 }
 
+/* What later packets of the batch will touch, one pointer further with each. */
+static void look_ahead(const struct pf_worker *w, const struct pf_batch *b, uint32_t i)
+{
+    const struct pf_tls_flow *t;
+    if (i + AHEAD_SLOTS < b->count) {
+        pf_table_prefetch(&w->table, b->packets[i + AHEAD_SLOTS].hash);
+        pf_table_prefetch_flow(&w->table, b->packets[i + AHEAD_FLOWS].hash);
+        t = pf_table_likely_stream(&w->table, b->packets[i + AHEAD_STREAMS].hash);
+        if (t != NULL) {
+            pf_tls_flow_prefetch(t, b->packets[i + AHEAD_STREAMS].side);
+        }
+        t = pf_table_likely_stream(&w->table, b->packets[i + AHEAD_CONNS].hash);
+        if (t != NULL) {
+            pf_tls_flow_prefetch_conn(t, b->packets[i + AHEAD_CONNS].side);
+        }
+    }
+}
+
 static enum pf_status on_batch(struct pf_worker *w, const struct pf_batch *b)
 {
     enum pf_status st = PF_OK;
     for (uint32_t i = 0; i < b->count && st == PF_OK; i++) {
-        if (i + AHEAD_SLOTS < b->count) {
-            pf_table_prefetch(&w->table, b->packets[i + AHEAD_SLOTS].hash);
-        }
-        if (i + AHEAD_FLOWS < b->count) {
-            pf_table_prefetch_flow(&w->table, b->packets[i + AHEAD_FLOWS].hash);
-        }
+        look_ahead(w, b, i);
         st = on_packet(w, &b->packets[i]);
     }
     w->clock_ns = b->clock_ns;

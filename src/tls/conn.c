@@ -104,6 +104,20 @@ static enum pf_status over_limit(struct pf_half *h, enum pf_status st)
     return st;
 }
 
+void pf_conn_prefetch(const struct pf_conn *c, enum pf_dir dir)
+{
+    enum { LINE = 64 };
+    const char *h = (const char *)&c->half[dir];
+    __builtin_prefetch(c);
+    for (size_t at = 0; at < offsetof(struct pf_half, message); at += LINE) {
+        __builtin_prefetch(h + at);
+    }
+    for (size_t at = offsetof(struct pf_half, copies); at < sizeof c->half[dir]; at += LINE) {
+        __builtin_prefetch(h + at);
+    }
+    __builtin_prefetch(&c->finishing);
+}
+
 void pf_conn_at(struct pf_conn *c, uint64_t packet)
 {
     c->at = packet > c->at ? packet : c->at;

@@ -177,6 +177,9 @@ PF_MUST_USE bool pf_conn_pass_run(struct pf_conn *c, const struct pf_work *work,
  */
 PF_MUST_USE enum pf_status pf_conn_secrets(const struct pf_conn *c, struct pf_buf *out);
 
+/* Fetches early what the next bytes of this direction will touch. */
+void pf_conn_prefetch(const struct pf_conn *c, enum pf_dir dir);
+
 /* True while nothing can go on before slow work or another flow has answered. */
 bool pf_conn_is_waiting(const struct pf_conn *c);
 
