@@ -387,7 +387,7 @@ static void line_facts(struct pf_facts *f, const struct pf_handshake_story *s)
     char id[PF_TEXT_COMMUNITY];
     int client = s->client & 1;
     pf_facts_flow(f, "flow", s->first_packet);
-    if (pf_text_community_id(&s->key, id)) {
+    if (pf_text_community_id(NULL, &s->key, id)) {
         pf_facts_name(f, "community_id", id);
     }
     pf_facts_time(f, "ts", s->first_ts_ns);

@@ -20,6 +20,7 @@ struct row {
 struct pf_flows {
     struct pf_file spool;
     struct pf_buf line;
+    struct pf_text_sha1 *sha1;
     struct row *rows;
     size_t count;
     size_t cap;
@@ -94,6 +95,7 @@ enum pf_status pf_flows_new(const struct pf_place *data, unsigned number, struct
         return pf_error_set(err, PF_ERR_NOMEM, "out of memory");
     }
     pf_buf_init(&f->line, PF_LINE_MAX + PF_FLOWS_ROW, NULL);
+    f->sha1 = pf_text_sha1_new(); /* without, it is slower */
     f->worker = number;
     char name[PF_FILE_NAME];
     (void)snprintf(name, sizeof(name), "%03u.spool", number);
@@ -111,6 +113,7 @@ void pf_flows_free(struct pf_flows *f)
     if (f != NULL) {
         pf_file_fini(&f->spool);
         pf_buf_fini(&f->line);
+        pf_text_sha1_free(f->sha1);
         free(f->rows);
         free(f);
     }
@@ -159,7 +162,7 @@ enum pf_status pf_flows_append(struct pf_flows *f, const struct pf_flow_info *in
         info->opened_by >= PF_OPENED_BY_COUNT) {
         return pf_error_set(err, PF_ERR_INTERNAL, "a flow's status is not in the list");
     }
-    enum pf_status st = pf_line_format(info, ref, &f->line);
+    enum pf_status st = pf_line_format(info, ref, f->sha1, &f->line);
     if (st != PF_OK) {
         return pf_error_set(err, st, "a flow's line: %s", pf_status_text(st));
     }

@@ -22,11 +22,12 @@ static void set_end(struct pf_json *j, const char *host, const char *port,
 }
 
 /* False: there is no SHA-1 to be had for the community id. */
-static bool set_identity(struct pf_json *j, const struct pf_flow_info *info)
+static bool set_identity(struct pf_json *j, const struct pf_flow_info *info,
+                         struct pf_text_sha1 *sha1)
 {
     char text[PF_TEXT_TIME];
     char id[PF_TEXT_COMMUNITY];
-    if (!pf_text_community_id(&info->key, id)) {
+    if (!pf_text_community_id(sha1, &info->key, id)) {
         return false;
     }
     pf_json_word(j, "community_id", id);
@@ -126,13 +127,13 @@ static void set_direction(struct pf_json *j, const struct pf_flow_info *info,
 }
 
 enum pf_status pf_line_format(const struct pf_flow_info *info, const struct pf_flow_ref *ref,
-                              struct pf_buf *text)
+                              struct pf_text_sha1 *sha1, struct pf_buf *text)
 {
     struct pf_json j;
     text->len = 0;
     pf_json_init(&j, text);
     pf_json_open(&j, NULL, '{');
-    if (!set_identity(&j, info)) {
+    if (!set_identity(&j, info, sha1)) {
         return PF_ERR_NOMEM;
     }
     set_handshake(&j, info);

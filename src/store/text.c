@@ -2,8 +2,12 @@
 #include "store/text.h"
 
 #include <arpa/inet.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
+#include <stdlib.h>
 #include <string.h>
+
+enum { SHA1_LEN = 20 };
 
 static const char digits[] = "0123456789abcdef";
 
@@ -132,8 +136,48 @@ void pf_text_hex(const uint8_t *ptr, size_t len, char out[PF_TEXT_HEX])
     out[2 * len] = '\0';
 }
 
+struct pf_text_sha1 {
+    EVP_MD *md;
+    EVP_MD_CTX *ctx;
+};
+
+struct pf_text_sha1 *pf_text_sha1_new(void)
+{
+    struct pf_text_sha1 *s = calloc(1, sizeof *s);
+    if (s != NULL) {
+        s->md = EVP_MD_fetch(NULL, "SHA1", NULL);
+        s->ctx = EVP_MD_CTX_new();
+        if (s->md == NULL || s->ctx == NULL) {
+            ERR_clear_error();
+            pf_text_sha1_free(s);
+            s = NULL;
+        }
+    }
+    return s;
+}
+
+void pf_text_sha1_free(struct pf_text_sha1 *sha1)
+{
+    if (sha1 != NULL) {
+        EVP_MD_CTX_free(sha1->ctx);
+        EVP_MD_free(sha1->md);
+        free(sha1);
+    }
+}
+
+static bool digest(struct pf_text_sha1 *s, const uint8_t *in, size_t len, uint8_t *out)
+{
+    unsigned out_len = 0;
+    if (s == NULL) {
+        return EVP_Digest(in, len, out, &out_len, EVP_sha1(), NULL) == 1 && out_len == SHA1_LEN;
+    }
+    return EVP_DigestInit_ex2(s->ctx, s->md, NULL) == 1 && EVP_DigestUpdate(s->ctx, in, len) == 1 &&
+           EVP_DigestFinal_ex(s->ctx, out, &out_len) == 1 && out_len == SHA1_LEN;
+}
+
 /* The key is in canonical order already: by address, then port, as the specification wants it. */
-bool pf_text_community_id(const struct pf_flow_key *key, char out[PF_TEXT_COMMUNITY])
+bool pf_text_community_id(struct pf_text_sha1 *sha1, const struct pf_flow_key *key,
+                          char out[PF_TEXT_COMMUNITY])
 {
     uint8_t in[2 + 32 + 2 + 4];
     size_t addr_len = key->family == 4 ? 4 : 16;
@@ -149,12 +193,11 @@ bool pf_text_community_id(const struct pf_flow_key *key, char out[PF_TEXT_COMMUN
         in[n++] = (uint8_t)(key->port[i] >> 8);
         in[n++] = (uint8_t)key->port[i];
     }
-    uint8_t sha1[EVP_MAX_MD_SIZE];
-    unsigned sha1_len = 0;
-    if (EVP_Digest(in, n, sha1, &sha1_len, EVP_sha1(), NULL) != 1 || sha1_len != 20) {
+    uint8_t hash[EVP_MAX_MD_SIZE];
+    if (!digest(sha1, in, n, hash)) {
         return false;
     }
     memcpy(out, "1:", 2);
-    (void)EVP_EncodeBlock((unsigned char *)out + 2, sha1, (int)sha1_len);
+    (void)EVP_EncodeBlock((unsigned char *)out + 2, hash, SHA1_LEN);
     return true;
 }

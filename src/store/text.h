@@ -41,7 +41,15 @@ void pf_text_address(const struct pf_flow_key *key, unsigned side, char out[PF_T
 /* Lower-case hexadecimal of at most 255 bytes. */
 void pf_text_hex(const uint8_t *ptr, size_t len, char out[PF_TEXT_HEX]);
 
-/* Community ID version 1, seed 0: "1:" and the Base64 of a SHA-1 over the 5-tuple. */
-PF_MUST_USE bool pf_text_community_id(const struct pf_flow_key *key, char out[PF_TEXT_COMMUNITY]);
+/* SHA-1, looked up once: libcrypto does it anew, under locks, for whoever asks by name. One
+ * thread's. NULL: no memory. */
+struct pf_text_sha1;
+struct pf_text_sha1 *pf_text_sha1_new(void);
+void pf_text_sha1_free(struct pf_text_sha1 *sha1);
+
+/* Community ID version 1, seed 0: "1:" and the Base64 of a SHA-1 over the 5-tuple. sha1 may be NULL
+ * where it is asked for seldom. */
+PF_MUST_USE bool pf_text_community_id(struct pf_text_sha1 *sha1, const struct pf_flow_key *key,
+                                      char out[PF_TEXT_COMMUNITY]);
 
 #endif

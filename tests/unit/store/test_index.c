@@ -219,8 +219,14 @@ static void community_ids(void **state)
                              .port = {80, 34855},
                              .family = 4,
                              .proto = 6};
-    assert_true(pf_text_community_id(&v4, out));
-    assert_string_equal(out, "1:LQU9qZlK+B5F3KDmev6m5PMibrg=");
+    struct pf_text_sha1 *sha1 = pf_text_sha1_new();
+    assert_non_null(sha1);
+    for (int i = 0; i < 3; i++) {
+        memset(out, 0, sizeof out);
+        assert_true(pf_text_community_id(i < 2 ? sha1 : NULL, &v4, out));
+        assert_string_equal(out, "1:LQU9qZlK+B5F3KDmev6m5PMibrg=");
+    }
+    pf_text_sha1_free(sha1);
 }
 
 int main(void)

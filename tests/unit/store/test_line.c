@@ -26,7 +26,7 @@ static int teardown(void **state)
 static json_t *parse(const struct pf_flow_info *info)
 {
     const struct pf_flow_ref ref = {.dir[PF_C2S] = {.records = 3, .bytes = UINT64_C(1) << 60}};
-    assert_int_equal(pf_line_format(info, &ref, &text), PF_OK);
+    assert_int_equal(pf_line_format(info, &ref, NULL, &text), PF_OK);
     json_error_t error;
     json_t *o = json_loadb((const char *)text.ptr, text.len,
                            JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
@@ -153,7 +153,7 @@ static void a_line_beyond_its_limit_is_told(void **state)
     const struct pf_flow_ref ref = {.dir[PF_C2S] = {.records = 0}};
     struct pf_buf small;
     pf_buf_init(&small, 300, NULL);
-    assert_int_equal(pf_line_format(&info, &ref, &small), PF_ERR_LIMIT);
+    assert_int_equal(pf_line_format(&info, &ref, NULL, &small), PF_ERR_LIMIT);
     pf_buf_fini(&small);
 }
 
