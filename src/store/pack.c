@@ -2,8 +2,22 @@
 #include "store/pack.h"
 
 #include <lz4frame.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
+
+/*
+ * Ciphertext and what is compressed already has every byte equally often: LZ4 would go over it for
+ * nothing. SLICES pieces of SLICE bytes, spread over the run, are counted by value; the sum of the
+ * counts' squares is about 5,116 (deviation 90) for random bytes, 14,000 and more for machine code,
+ * 50,000 and more for text. A run of which an eighth is text is above EVEN.
+ */
+enum { SLICES = 16, SLICE = 64, EVEN = 5700, WORTH_A_LOOK = 4096 };
+
+enum { LEVEL_HC = 3, BLOCK_SMALL = 1 << 16, BLOCK_LARGE = 1 << 18, BLOCK_HEAD = 4 };
+
+#define BLOCK_STORED ((uint32_t)1 << 31) /* LZ4 frame format, "Block Size" */
 
 struct pf_packer {
     enum pf_store_codec codec;
@@ -54,6 +68,68 @@ void pf_packer_free(struct pf_packer *p)
     }
 }
 
+static bool is_even(struct pf_span plain)
+{
+    uint16_t counts[2][256] = {{0}}; /* two, so that equal neighbours need not wait */
+    const size_t step = (plain.len - SLICE) / (SLICES - 1);
+    for (size_t s = 0; s < SLICES; s++) {
+        const uint8_t *slice = plain.ptr + s * step;
+        for (size_t i = 0; i < SLICE; i += 2) {
+            counts[0][slice[i]]++;
+            counts[1][slice[i + 1]]++;
+        }
+    }
+    uint32_t squares = 0;
+    for (size_t i = 0; i < 256; i++) {
+        uint32_t n = (uint32_t)counts[0][i] + counts[1][i];
+        squares += n * n;
+    }
+    return squares <= EVEN;
+}
+
+/* Who asks for a high level wants it tried. */
+static bool is_stored(const struct pf_packer *p, struct pf_span plain)
+{
+    return p->prefs.compressionLevel < LEVEL_HC && plain.len >= WORTH_A_LOOK && is_even(plain);
+}
+
+static uint8_t *put_le32(uint8_t *to, uint32_t n)
+{
+    for (unsigned i = 0; i < BLOCK_HEAD; i++) {
+        to[i] = (uint8_t)(n >> 8 * i);
+    }
+    return to + BLOCK_HEAD;
+}
+
+/* The rest of a frame whose blocks are stored: the same bytes that LZ4 makes when it has failed to
+ * shrink them. */
+static size_t store(uint8_t *to, struct pf_span plain, size_t block)
+{
+    uint8_t *at = to;
+    while (plain.len > 0) {
+        size_t n = plain.len < block ? plain.len : block;
+        at = put_le32(at, (uint32_t)n | BLOCK_STORED);
+        memcpy(at, plain.ptr, n);
+        at += n;
+        plain.ptr += n;
+        plain.len -= n;
+    }
+    return (size_t)(put_le32(at, 0) - to); /* EndMark */
+}
+
+static size_t shrink(struct pf_packer *p, uint8_t *to, size_t cap, struct pf_span plain)
+{
+    size_t body = 0;
+    if (plain.len > 0) {
+        body = LZ4F_compressUpdate(p->ctx, to, cap, plain.ptr, plain.len, NULL);
+    }
+    if (LZ4F_isError(body)) {
+        return body;
+    }
+    size_t tail = LZ4F_compressEnd(p->ctx, to + body, cap - body, NULL);
+    return LZ4F_isError(tail) ? tail : body + tail;
+}
+
 enum pf_status pf_pack(struct pf_packer *p, struct pf_span plain, struct pf_span *out)
 {
     if (plain.len > PF_CHUNK_MAX) {
@@ -63,24 +139,19 @@ enum pf_status pf_pack(struct pf_packer *p, struct pf_span plain, struct pf_span
         *out = plain;
         return PF_OK;
     }
+    bool large = plain.len > BLOCK_SMALL;
     p->prefs.frameInfo.contentSize = plain.len;
-    p->prefs.frameInfo.blockSizeID = plain.len > 1 << 16 ? LZ4F_max256KB : LZ4F_max64KB;
+    p->prefs.frameInfo.blockSizeID = large ? LZ4F_max256KB : LZ4F_max64KB;
     size_t head = LZ4F_compressBegin(p->ctx, p->out, p->cap, &p->prefs);
     if (LZ4F_isError(head)) {
         return PF_ERR_INTERNAL;
     }
-    size_t body = 0;
-    if (plain.len > 0) {
-        body =
-            LZ4F_compressUpdate(p->ctx, p->out + head, p->cap - head, plain.ptr, plain.len, NULL);
-        if (LZ4F_isError(body)) {
-            return PF_ERR_INTERNAL;
-        }
-    }
-    size_t tail = LZ4F_compressEnd(p->ctx, p->out + head + body, p->cap - head - body, NULL);
-    if (LZ4F_isError(tail)) {
+    size_t body = is_stored(p, plain)
+                      ? store(p->out + head, plain, large ? BLOCK_LARGE : BLOCK_SMALL)
+                      : shrink(p, p->out + head, p->cap - head, plain);
+    if (LZ4F_isError(body)) {
         return PF_ERR_INTERNAL;
     }
-    *out = (struct pf_span){.ptr = p->out, .len = head + body + tail};
+    *out = (struct pf_span){.ptr = p->out, .len = head + body};
     return PF_OK;
 }

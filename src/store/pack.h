@@ -33,7 +33,9 @@ void pf_packer_free(struct pf_packer *p);
 /*
  * *out is valid until the next call on this packer; with PF_CODEC_RAW it is plain itself. Data that
  * does not shrink is stored uncompressed inside the frame (at most PF_PACK_OVERHEAD bytes longer
- * than plain). The same input always gives the same bytes.
+ * than plain); below level 3 that is seen by a sample of the bytes themselves, without trying, and
+ * long repetitions inside a run of random-looking bytes are then not looked for. The same input
+ * always gives the same bytes, whatever was packed before.
  */
 PF_MUST_USE enum pf_status pf_pack(struct pf_packer *p, struct pf_span plain, struct pf_span *out);
 
