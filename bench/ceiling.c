@@ -33,6 +33,7 @@ struct options {
     const char *const *captures;
     size_t n_captures;
     bool json;
+    bool lz4;
 };
 
 /* A run of the program itself; all 0 with --result. */
@@ -50,7 +51,8 @@ static void help(void)
     puts(
         "usage: plainflow-bench                        what this machine can do\n"
         "       plainflow-bench [-k KEY] [-l KEYLOG] CAPTURE...\n"
-        "       plainflow-bench --result DIR [-k KEY] CAPTURE...\n\n"
+        "       plainflow-bench --result DIR [-k KEY] CAPTURE...\n"
+        "       plainflow-bench --lz4 [FILE...]         what LZ4 costs, and what it saves\n\n"
         "With captures: how long reading them, walking their packets' headers, opening their\n"
         "records, RSA private-key operations, LZ4 and writing take alone, each done as well as\n"
         "libpcap, libcrypto and liblz4 can, on the same bytes in the same sizes. The sum over the\n"
@@ -64,7 +66,10 @@ static void help(void)
         "  --sample SIZE       measure on about so many bytes, and scale up (all)\n"
         "  --dir DIR           where to write temporary files (TMPDIR, or /tmp): on the disk that\n"
         "                      results go to\n"
-        "  --json              one JSON object\n\n"
+        "  --json              one JSON object\n"
+        "  --lz4               chunk sizes and levels, on text, this program's machine code, "
+        "random\n"
+        "                      bytes, and the first MiB of each FILE; 'fast N': acceleration N\n\n"
         "Times are of the processor, not of the clock on the wall. Every kernel runs on all\n"
         "processors at once, so that their common memory and clock are in its time.");
 }
@@ -97,15 +102,12 @@ static void add(const char **list, size_t *n, const char *item)
 
 static void parse(struct options *o, int argc, char **argv)
 {
-    static const struct option LONGS[] = {{"key", required_argument, NULL, 'k'},
-                                          {"keylog", required_argument, NULL, 'l'},
-                                          {"result", required_argument, NULL, 'r'},
-                                          {"jobs", required_argument, NULL, 'j'},
-                                          {"sample", required_argument, NULL, 's'},
-                                          {"dir", required_argument, NULL, 'd'},
-                                          {"json", no_argument, NULL, 'J'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {NULL, 0, NULL, 0}};
+    static const struct option LONGS[] = {
+        {"key", required_argument, NULL, 'k'},    {"keylog", required_argument, NULL, 'l'},
+        {"result", required_argument, NULL, 'r'}, {"jobs", required_argument, NULL, 'j'},
+        {"sample", required_argument, NULL, 's'}, {"dir", required_argument, NULL, 'd'},
+        {"json", no_argument, NULL, 'J'},         {"lz4", no_argument, NULL, 'L'},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
     const char *tmp = getenv("TMPDIR");
     *o = (struct options){.threads = processors(), .dir = tmp != NULL ? tmp : "/tmp"};
     for (int c; (c = getopt_long(argc, argv, "k:l:j:h", LONGS, NULL)) != -1;) {
@@ -130,6 +132,9 @@ static void parse(struct options *o, int argc, char **argv)
             break;
         case 'J':
             o->json = true;
+            break;
+        case 'L':
+            o->lz4 = true;
             break;
         case 'h':
             help();
@@ -321,7 +326,9 @@ int main(int argc, char **argv)
                OpenSSL_version(OPENSSL_VERSION), LZ4_versionString(), pcap_lib_version(),
                o.threads);
     }
-    if (o.n_captures > 0) {
+    if (o.lz4) {
+        bench_lz4(o.threads, o.captures, o.n_captures);
+    } else if (o.n_captures > 0) {
         workload(&o);
     } else {
         bench_machine(o.threads, o.dir);

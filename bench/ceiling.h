@@ -113,7 +113,15 @@ void bench_result(const char *result, const char *dir, unsigned threads, uint64_
 /* Seconds of one private-key operation: with the key of a PEM file, or (NULL) one of `bits`. */
 double bench_rsa(const char *key_file, unsigned bits, unsigned threads, unsigned *bits_used);
 
+/* BENCH_BATCH bytes of text (0), binary (1) or random (2), as forge makes them for the workloads.
+ */
+void bench_content(int kind, uint8_t *out);
+
 /* The table of what this machine can do. */
 void bench_machine(unsigned threads, const char *dir);
+
+/* The table of what LZ4 costs and saves, on made-up contents, this program and the first MiB of the
+ * files. */
+void bench_lz4(unsigned threads, const char *const *files, size_t n_files);
 
 #endif

@@ -114,8 +114,7 @@ static void open_kernels(unsigned threads, const char *dir, const uint8_t *bytes
     }
 }
 
-/* As forge makes it: what the workloads are made of. */
-static void content(int kind, uint8_t *out)
+void bench_content(int kind, uint8_t *out)
 {
     struct forge_options o = {.seed = 1, .content = kind};
     struct forge_content c;
@@ -143,7 +142,7 @@ static void pack_kernels(unsigned threads, const char *dir, uint8_t *bytes)
         struct kernel k = {.dir = dir, .what = 1};
         char name[64];
         char more[64] = "";
-        content(i, bytes);
+        bench_content(i, bytes);
         fill(&k.batch, bytes, NULL, 0, 16384);
         struct bench_packer *p = bench_packer_new(PF_CODEC_LZ4, 0, dir);
         bench_pack_lz4(p, &k.batch);
@@ -221,7 +220,7 @@ void bench_machine(unsigned threads, const char *dir)
     uint8_t *bytes = bench_alloc(BENCH_BATCH);
     printf("%-34s %13s %14s\n", "", "one processor", "all together");
     read_kernels(threads, dir);
-    content(0, bytes);
+    bench_content(0, bytes);
     open_kernels(threads, dir, bytes);
     static const unsigned BITS[] = {2048, 4096};
     for (size_t i = 0; i < 2; i++) {
