@@ -381,14 +381,16 @@ enum pf_status pf_copies_put(struct pf_conn *c, struct pf_half *h, uint64_t base
 static enum pf_status follow_habit(struct pf_conn *c, struct pf_half *h, uint64_t packet)
 {
     size_t n;
-    struct pf_copy *last = pf_copies_list(h->copies, &n) + n - 1;
-    bool fits = h->copies->habit >= HABIT && n > 0 && last->packet == packet && !last->same &&
-                pf_rule_takes(h->copies->rule, last);
-    if (!fits || h->stage != PF_STAGE_OPEN || h->loss.open || h->waits ||
-        last->pos < pf_stream_at(&h->in)) {
+    const struct pf_copy *all = pf_copies_list(h->copies, &n);
+    if (n == 0 || h->copies->habit < HABIT || h->stage != PF_STAGE_OPEN || h->loss.open ||
+        h->waits) {
         return PF_OK;
     }
-    const struct pf_copy copy = *last;
+    const struct pf_copy copy = all[n - 1];
+    if (copy.packet != packet || copy.same || !pf_rule_takes(h->copies->rule, &copy) ||
+        copy.pos < pf_stream_at(&h->in)) {
+        return PF_OK;
+    }
     if (copy.pos < h->framed) {
         h->run.len = 0;
         h->framed = pf_stream_at(&h->in);
@@ -476,8 +478,8 @@ static uint64_t base_of(const struct pf_half *h)
 /* The rule that is presumed to hold for what follows, once it has held often enough. */
 static enum pf_rule note_habit(struct pf_copies *copies, enum pf_rule rule)
 {
-    bool again = rule == copies->rule && rule <= PF_RULE_LATEST;
-    copies->habit = again ? copies->habit + 1 : 0;
+    bool again = copies->habit > 0 && rule == copies->rule;
+    copies->habit = rule > PF_RULE_LATEST ? 0 : again ? copies->habit + 1 : 1;
     copies->rule = rule;
     return copies->habit >= HABIT ? rule : PF_RULE_NONE;
 }
