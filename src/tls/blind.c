@@ -142,6 +142,7 @@ static enum pf_status adopt(struct blind *b, const uint8_t random[PF_RANDOM_LEN]
     h->stage = PF_STAGE_OPEN;
     enum pf_status st = pf_half_install(h, &b->keys, 0);
     h->seq = b->seq - b->index;
+    h->keyed_seq = h->seq;
     pf_loss_before(h);
     pf_stream_consume(&h->in, h->framed);
     return st == PF_OK ? pf_keychange_proved(c, h, h->loss.packet_after) : st;

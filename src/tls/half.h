@@ -44,6 +44,7 @@ struct pf_loss {
     bool inexact;          /* plain_bytes is only a bound */
     bool second_iv;        /* chained CBC, clear: it was not the first IV of these keys */
     bool told;             /* records and bytes are what is to be reported */
+    bool poor;             /* the last search that was not brief ended for want of trials */
     bool finished;         /* the first lost record under fresh keys was counted in `other` */
     uint64_t skip;         /* bytes of the cut record that lie behind the gap */
     uint64_t area;         /* bytes in which whole records may have been lost */
@@ -58,9 +59,12 @@ struct pf_loss {
     uint64_t packet_after;
     uint64_t records; /* when told; UINT64_MAX: not known */
     uint64_t bytes;
-    uint32_t headers;  /* places that looked like a header and were none */
-    uint32_t trials;   /* spent on this gap */
-    uint32_t searches; /* for the number of a record behind it */
+    uint32_t headers;     /* places that looked like a header and were none */
+    uint32_t trials;      /* spent on this gap */
+    uint32_t searches;    /* for the number of a record behind it */
+    uint64_t cost;        /* of searches, as far as the gap itself has paid for them */
+    uint64_t wait_until;  /* poor: the stream ends here */
+    uint64_t fund_wanted; /* poor: trials that the next such search must have */
 };
 
 /* Large things first, flags last: there may be hundreds of thousands. */
@@ -87,6 +91,8 @@ struct pf_half {
     uint64_t gaps;            /* that were reported */
     uint64_t verified;        /* position behind the last record that was, or was passed over */
     uint64_t keyed;           /* position of the first record under the present keys */
+    uint64_t keyed_seq;       /* its number */
+    uint64_t keyed_lost;      /* bytes that were not captured since, in gaps that are told */
     uint64_t clear_end;       /* and under the first: nothing proves which bytes before are true */
     uint64_t wait_until;      /* waits: until the stream ends here, */
     uint64_t retry_at;        /* before the stream ends here no further copy is of use */
@@ -94,10 +100,11 @@ struct pf_half {
     uint64_t sync_until;      /* up to here runs were taken back: they are opened in place */
     uint64_t missing_records; /* UINT64_MAX: not known */
     uint64_t missing_bytes;
-    uint32_t wait_seen; /* waits: or conn's copies_seen is more than this by: */
-    uint32_t patience;  /* which doubles with every trial in vain */
-    uint32_t trials;    /* spent on searches */
-    uint32_t detached;  /* runs that are being opened elsewhere */
+    uint64_t search_cost; /* of searches, in trials of a small record */
+    uint32_t wait_seen;   /* waits: or conn's copies_seen is more than this by: */
+    uint32_t patience;    /* which doubles with every trial in vain */
+    uint32_t trials;      /* spent on searches */
+    uint32_t detached;    /* runs that are being opened elsewhere */
     enum pf_stage stage;
     enum pf_phase phase;
     unsigned keys_ahead;     /* 1 + generation that keys are of which are not in force yet; or 0 */
@@ -120,7 +127,8 @@ struct pf_half {
     bool opened_any;
     bool early_locked; /* TLS 1.3: early data was passed over for want of its secret */
     bool nonce_known;
-    bool waits; /* for another copy of the record at framed */
+    bool keyed_once; /* there were keys: clear_end holds */
+    bool waits;      /* for another copy of the record at framed */
 };
 
 /* From this position on bytes were fed because of this packet, although an earlier one brought
@@ -319,6 +327,10 @@ void pf_resync_lost_frame(struct pf_half *h);
 
 /* A record did not verify, and is passed over by the caller. */
 void pf_resync_rejected(struct pf_half *h, const struct pf_frame *f, uint64_t packet);
+
+/* Whether the length of a record that did not verify is not true: no record begins where it ends.
+ */
+bool pf_resync_is_false(const struct pf_half *h, const struct pf_frame *f);
 
 /* Finds the next record and its sequence number while h->loss.open. PF_OK: *work tells the loss. */
 PF_MUST_USE enum pf_status pf_resync_step(struct pf_conn *c, enum pf_dir dir, struct pf_work *work);

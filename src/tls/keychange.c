@@ -14,7 +14,10 @@ enum pf_status pf_half_install(struct pf_half *h, const struct pf_keys *keys, ui
     h->updated = false;
     h->nonce_known = false;
     h->keyed = h->framed;
-    h->clear_end = h->clear_end == 0 ? h->framed : h->clear_end;
+    h->keyed_seq = 0;
+    h->keyed_lost = 0;
+    h->clear_end = h->keyed_once ? h->clear_end : h->framed;
+    h->keyed_once = true;
     enum pf_status st = pf_chain_init(&h->chain, &h->keys, compression);
     h->chain_live = st == PF_OK;
     return st;

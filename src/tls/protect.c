@@ -60,6 +60,11 @@ static void pass_record(struct pf_half *h, const struct pf_frame *f)
 /* A record of which no copy verifies. */
 static void pass_rejected(struct pf_half *h, const struct pf_frame *f, uint64_t packet)
 {
+    if (pf_resync_is_false(h, f)) {
+        h->rejected++;
+        pf_resync_lost_frame(h);
+        return;
+    }
     pf_chain_pass(&h->chain, &h->keys, pf_stream_body(&h->in, f));
     pf_resync_rejected(h, f, packet);
     pass_record(h, f);
@@ -205,8 +210,7 @@ enum pf_status pf_protect_step(struct pf_conn *c, enum pf_dir dir, struct pf_wor
             return st;
         }
     }
-    if (!h->proved && !is_tls13(h) &&
-        h->generation != pf_half_handshake(c, h)->search.generation) {
+    if (!h->proved && !is_tls13(h) && h->generation != pf_half_handshake(c, h)->search.generation) {
         h->stage = PF_STAGE_KEYS; /* the other direction has found the candidate to be wrong */
         h->run.len = 0;
         h->framed = pf_stream_at(&h->in);

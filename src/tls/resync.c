@@ -14,9 +14,10 @@
 
 enum {
     IV_BYTES = PF_BLOCK_MAX + PF_DIGEST_MAX, /* held before a record that is looked for */
-    LOOK_AHEAD = 8,      /* whole records among which the smallest is searched */
-    CHEAP_RANGE = 64,    /* numbers that are tried on the first record that comes */
-    HEADERS_PER_GAP = 64 /* false ones; an honest capture has one in 16 million bytes */
+    LOOK_AHEAD = 8,            /* whole records among which the smallest is searched */
+    CHEAP_RANGE = 64,          /* numbers that are tried on the first record that comes */
+    WORTH_WAITING = 64 * 1024, /* bytes held behind a gap, for trials */
+    HEADERS_PER_GAP = 64       /* false ones; an honest capture has one in 16 million bytes */
 };
 
 static void note_packets(struct pf_loss *l, uint64_t before, uint64_t after)
@@ -105,6 +106,14 @@ void pf_resync_rejected(struct pf_half *h, const struct pf_frame *f, uint64_t pa
     h->rejected++;
     l->uncertain = true;
     l->since_opened += PF_RECORD_HEADER_LEN + f->body_len;
+}
+
+bool pf_resync_is_false(const struct pf_half *h, const struct pf_frame *f)
+{
+    uint64_t end = f->pos + PF_RECORD_HEADER_LEN + f->body_len;
+    struct pf_frame next;
+    return h->chain_live && pf_frame_parse(pf_stream_peek(&h->in, end), &next) &&
+           !pf_resync_fits(h, &next);
 }
 
 /* SSL 3.0 and TLS 1.0 chain the IV: the ciphertext block before h->framed, if it was captured. */
@@ -238,6 +247,11 @@ static void pass_over(struct pf_half *h, const struct pf_frame *f, bool certain)
     int64_t ts_ns;
     uint64_t end = f->pos + PF_RECORD_HEADER_LEN + f->body_len;
     pf_stream_packet(&h->in, end - 1, &packet, &ts_ns);
+    if (!certain && pf_resync_is_false(h, f)) {
+        h->rejected++;
+        pf_resync_lost_frame(h);
+        return;
+    }
     if (certain) {
         lose_record(h, f->type, f->body_len);
         h->loss.cut++;
@@ -261,7 +275,7 @@ static enum pf_status not_found(struct pf_conn *c, struct pf_half *h, const stru
         pass_over(h, f, false);
         return PF_END;
     }
-    if (++l->headers > HEADERS_PER_GAP) {
+    if (!l->poor && ++l->headers > HEADERS_PER_GAP) {
         return give_up(h);
     }
     l->scan = true;
@@ -301,6 +315,24 @@ static bool better_wait(const struct pf_conn *c, const struct pf_half *h, size_t
     return n < LOOK_AHEAD && after == PF_FRAME_MORE && !c->final && !c->flush &&
            h->keys.suite->bulk->mode != PF_MODE_GCM &&
            h->loss.area / PF_RECORD_HEADER_LEN > CHEAP_RANGE * PF_RECORD_HEADER_LEN;
+}
+
+/* What was captured behind a gap pays for the search: it goes on when there is more of it. */
+static bool must_wait(const struct pf_conn *c, const struct pf_half *h)
+{
+    return h->loss.poor && !c->final && !c->flush && h->loss.wait_until != 0 &&
+           pf_stream_end(&h->in) < h->loss.wait_until;
+}
+
+static bool wait_for_more(const struct pf_conn *c, struct pf_half *h)
+{
+    uint64_t ahead = pf_stream_end(&h->in) - h->framed;
+    if (!h->loss.poor || c->final || c->flush || ahead >= WORTH_WAITING ||
+        pf_stream_next_gap(&h->in, h->framed) != NULL) {
+        return false;
+    }
+    h->loss.wait_until = pf_stream_end(&h->in) + ahead;
+    return true;
 }
 
 /* Fresh keys, but not their first record: its IV lies before it, if that was captured. */
@@ -352,7 +384,7 @@ static enum pf_status number_step(struct pf_conn *c, enum pf_dir dir)
         enum pf_status st = bad ? other_copy(c, dir, h->framed) : PF_ERR_REJECTED;
         return st == PF_ERR_REJECTED ? none_ahead(h, &frames[0], after) : st;
     }
-    if (better_wait(c, h, n, after)) {
+    if (better_wait(c, h, n, after) || must_wait(c, h)) {
         return PF_AGAIN;
     }
     if (needs_iv(h) && !h->chain.iv_known) {
@@ -368,6 +400,9 @@ static enum pf_status number_step(struct pf_conn *c, enum pf_dir dir)
             seq; /* an encrypt-then-MAC record may be found, but its IV is not proved by that */
         other_iv(h);
         return PF_END;
+    }
+    if (st == PF_ERR_REJECTED && wait_for_more(c, h)) {
+        return PF_AGAIN;
     }
     if (st == PF_ERR_REJECTED) {
         st = other_copy(c, dir, frames[0].pos + PF_RECORD_HEADER_LEN + frames[0].body_len);
@@ -404,6 +439,7 @@ static enum pf_status report(struct pf_half *h, enum pf_dir dir, struct pf_work 
         .packet_before = l->packet_before,
         .packet_after = l->packet_after,
     };
+    h->keyed_lost += l->cipher_bytes;
     *l = (struct pf_loss){.open = false};
     if (h->phase == PF_PHASE_HANDSHAKE && h->stage == PF_STAGE_OPEN) {
         h->stage = PF_STAGE_HANDSHAKE;
@@ -460,6 +496,7 @@ enum pf_status pf_resync_end(struct pf_conn *c, enum pf_dir dir, struct pf_work 
         lose_tail(h, end);
     }
     h->framed = end;
+    h->search_limit |= h->loss.open && h->loss.poor;
     if (h->stage != PF_STAGE_DEAD) {
         pf_half_stop(h);
     }
