@@ -57,7 +57,7 @@ if(TARGET plainflow)
     pf_script(overlap ${part} 300 ${CMAKE_CURRENT_SOURCE_DIR}/overlap/overlap ${part})
   endforeach()
   if(NOT PF_SANITIZE) # sanitizers cost most where memory is touched
-    pf_script(overlap cost 300 ${CMAKE_CURRENT_SOURCE_DIR}/overlap/cost)
+    pf_script(overlap cost 600 ${CMAKE_CURRENT_SOURCE_DIR}/overlap/cost)
   endif()
   pf_script(pipeline locked_protocols 60
     ${CMAKE_CURRENT_SOURCE_DIR}/pipeline/locked_protocols)

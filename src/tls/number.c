@@ -8,7 +8,8 @@
 enum {
     TRIALS_PER_GAP = 1 << 20, /* about a second at the dearest */
     TRIALS_PER_FLOW = 1 << 23,
-    TRIALS_WITHOUT_GAP = 32, /* of a search where nothing was lost, but spoiled */
+    TRIALS_WITHOUT_GAP =
+        32, /* of a search where nothing was lost, but spoiled; of large records 4 */
     /* What may be spent, in trials of a small record. Of a direction so many, and one more for so
      * many bytes of it; for a gap so many for a byte of what was captured behind it. So searching
      * costs more than opening only where there is something to be found. */
@@ -165,7 +166,8 @@ static enum pf_status look(struct pf_conn *c, struct pf_half *h, const struct pf
         l->poor = true;
         return PF_ERR_REJECTED;
     }
-    uint32_t most = l->cipher_bytes > 0 ? TRIALS_PER_GAP - l->trials : TRIALS_WITHOUT_GAP;
+    uint32_t few = each < TRIALS_WITHOUT_GAP / 4 ? TRIALS_WITHOUT_GAP / (uint32_t)each : 4;
+    uint32_t most = l->cipher_bytes > 0 ? TRIALS_PER_GAP - l->trials : few;
     bool poor = affordable < most;
     s->max_trials = poor ? (uint32_t)affordable : most;
     uint32_t spent = 0;

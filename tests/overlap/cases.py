@@ -37,6 +37,7 @@ class Packet:
         self.flags = self.tcp[13]
         self.from_server = struct.unpack_from(">H", self.tcp)[0] == 443
         self.urgent, self.bad_sum, self.options, self.forged = 0, False, True, False
+        self.clear = False  # brings bytes that no keys protect
 
     def copy(self, **changes):
         new = Packet()
