@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * What opening records costs: one CSV line per suite and record size (suite, version, bytes, ns per
- * record, MB/s of plaintext), then one per search for a sequence number (suite, bytes, trials per
- * second; a solved one counts as one trial). Best of five; time is the thread's own on the
- * processor, as `openssl speed` counts it.
+ * record, MB/s of plaintext), then one per search for a sequence number (suite, version, bytes,
+ * trials per second; a solved one counts as one trial), then one per gap of 2^20 records of which
+ * nothing is guessed (suite, version, bytes, ms until the number behind it is found). Best of five;
+ * time is the thread's own on the processor, as `openssl speed` counts it.
  */
 #include "unit/tls/seal.h"
 
@@ -118,6 +119,33 @@ static void bench_search(struct pf_crypt *crypt, uint16_t id, uint16_t version, 
     sealer_fini(&s);
 }
 
+/* The whole range in front of the number, as if nothing were known of the records that were lost.
+ */
+static void bench_gap(struct pf_crypt *crypt, uint16_t id, uint16_t version, size_t size)
+{
+    enum { LOST = 1 << 20 };
+    struct sealer s;
+    sealer_init(&s, id, version, false);
+    records.len[0] = seal(&s, LOST, 23, text, size, records.body[0]);
+    struct pf_record r = seal_wire(&s, 23, records.body[0], records.len[0]);
+    const struct pf_seq_search search = {.hi = 2 * LOST, .max_trials = 2 * LOST};
+    double best = 0;
+    for (int run = 0; run < RUNS; run++) {
+        struct pf_chain chain;
+        uint64_t seq = 0;
+        uint32_t trials = 0;
+        must(pf_chain_init(&chain, &s.keys, 0));
+        double start = now_ns();
+        must(pf_open_find_seq(crypt, &s.keys, &chain, &r, &search, &seq, &trials));
+        double spent = now_ns() - start;
+        must(seq == LOST ? PF_OK : PF_ERR_INTERNAL);
+        pf_chain_fini(&chain);
+        best = run == 0 || spent < best ? spent : best;
+    }
+    printf("gap,%s,%04x,%zu,%.3f\n", s.keys.suite->name, version, size, best / 1e6);
+    sealer_fini(&s);
+}
+
 static double kdf_ns(struct pf_kdf *kdf, uint16_t id, uint16_t version)
 {
     static const uint8_t random[PF_RANDOM_LEN];
@@ -157,6 +185,12 @@ int main(void)
     bench_search(crypt, 0x009c, PF_VERSION_TLS12, 64);
     bench_search(crypt, 0x009c, PF_VERSION_TLS12, 16384);
     bench_search(crypt, 0x1301, PF_VERSION_TLS13, 64);
+    bench_search(crypt, 0x1303, PF_VERSION_TLS13, 64);
+    bench_search(crypt, 0x1303, PF_VERSION_TLS13, 1024);
+    bench_gap(crypt, 0x1301, PF_VERSION_TLS13, 64);
+    bench_gap(crypt, 0x009c, PF_VERSION_TLS12, 64);
+    bench_gap(crypt, 0x1303, PF_VERSION_TLS13, 64);
+    bench_gap(crypt, 0xcca8, PF_VERSION_TLS12, 64);
     printf("keys,TLS 1.0,%.0f ns\nkeys,TLS 1.2,%.0f ns\n", kdf_ns(kdf, 0x002f, PF_VERSION_TLS10),
            kdf_ns(kdf, 0x003c, PF_VERSION_TLS12));
     pf_kdf_free(kdf);
