@@ -152,33 +152,28 @@ struct pf_job *pf_jobs_steal(struct pf_jobs *jobs, unsigned thief)
     return NULL;
 }
 
-static enum pf_status keep(struct pf_job *job, struct pf_span packed)
+static enum pf_status pack(struct pf_job *job, struct pf_packer *packer, struct pf_span plain)
 {
-    if (packed.len > job->packed_cap) {
-        uint8_t *p = realloc(job->packed, packed.len);
+    size_t cap = pf_pack_bound(packer, plain.len);
+    if (cap > job->packed_cap) {
+        uint8_t *p = realloc(job->packed, cap);
         if (p == NULL) {
             return PF_ERR_NOMEM;
         }
         job->packed = p;
-        job->packed_cap = packed.len;
+        job->packed_cap = cap;
     }
-    if (packed.len > 0) {
-        memcpy(job->packed, packed.ptr, packed.len);
-    }
-    job->packed_len = packed.len;
-    return PF_OK;
+    return pf_pack_to(packer, plain, job->packed, job->packed_cap, &job->packed_len);
 }
 
 static void do_run(struct pf_job *job, const struct pf_job_tools *tools)
 {
     const struct pf_record_run run = pf_detached_run_view(&job->run);
     pf_run_open(tools->crypt, &run, tools->plain, tools->plain_cap, job->opened, &job->result);
-    struct pf_span packed;
     job->status = PF_OK;
     if (job->result.opened_count > 0) {
-        struct pf_span plain = {tools->plain, job->result.plain_len};
-        job->status = pf_pack(tools->packer, plain, &packed);
-        job->status = job->status == PF_OK ? keep(job, packed) : job->status;
+        job->status =
+            pack(job, tools->packer, (struct pf_span){tools->plain, job->result.plain_len});
     }
 }
 

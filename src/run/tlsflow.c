@@ -103,9 +103,15 @@ static enum pf_status write_run(struct pf_tls_flow_env *env, struct pf_tls_flow 
                                 const struct pf_run_result *r)
 {
     struct pf_span plain = {env->plain, r->plain_len};
-    struct pf_span packed;
+    struct pf_span packed = {NULL, 0};
+    size_t cap = pf_pack_bound(env->packer, plain.len);
+    uint8_t *room;
     enum pf_status st = env->sha256 ? digest(t, dir, plain) : PF_OK;
-    st = st == PF_OK ? pf_pack(env->packer, plain, &packed) : st;
+    st = st == PF_OK ? pf_chunks_room(env->chunks, cap, &room, env->err) : st;
+    if (st == PF_OK) {
+        packed.ptr = room;
+        st = pf_pack_to(env->packer, plain, room, cap, &packed.len);
+    }
     return st == PF_OK ? pf_tls_flow_write(env, t, dir, packed, env->opened, r) : st;
 }
 

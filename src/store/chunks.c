@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { DATA_BUFFER = 1 << 20, INDEX_BUFFER = 1 << 18 };
+enum { DATA_BUFFER = 2 << 20, INDEX_BUFFER = 1 << 18 };
 
 struct pf_chunks {
     struct pf_file data;
@@ -117,6 +117,11 @@ static enum pf_status append(struct pf_chunks *c, struct pf_flow_ref *ref, struc
     /* Data first: an index entry never points at bytes that were not accepted. */
     enum pf_status st = pf_file_append(&c->data, packed.ptr, e->chunk.packed_len, err);
     return st == PF_OK ? append_entry(c, ref, e, records, err) : st;
+}
+
+enum pf_status pf_chunks_room(struct pf_chunks *c, size_t len, uint8_t **room, struct pf_error *err)
+{
+    return pf_file_room(&c->data, len, room, err);
 }
 
 enum pf_status pf_chunks_append(struct pf_chunks *c, struct pf_flow_ref *ref, enum pf_dir dir,

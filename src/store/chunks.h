@@ -59,6 +59,11 @@ struct pf_flow_ref {
     } dir[2];
 };
 
+/* Room for a packed chunk of len bytes where it will lie: pf_pack_to may write there, and
+ * pf_chunks_append comes next. Larger than what there can be: PF_ERR_INTERNAL. */
+PF_MUST_USE enum pf_status pf_chunks_room(struct pf_chunks *c, size_t len, uint8_t **room,
+                                          struct pf_error *err);
+
 /*
  * Appends one chunk. packed is what pf_pack made of plain_len bytes; it may come from any packer
  * and is not kept. n may be 0 only if plain_len is 0, which does nothing. ref is only changed on

@@ -105,6 +105,16 @@ enum pf_status pf_file_flush(struct pf_file *f, struct pf_error *err)
     return len == 0 ? PF_OK : put(f, f->buf, len, err);
 }
 
+enum pf_status pf_file_room(struct pf_file *f, size_t len, uint8_t **room, struct pf_error *err)
+{
+    if (len > f->cap) {
+        return pf_error_set(err, PF_ERR_INTERNAL, "%s: no such room", f->name);
+    }
+    enum pf_status st = len > f->cap - f->len ? pf_file_flush(f, err) : PF_OK;
+    *room = f->buf + f->len;
+    return f->error != 0 ? fail(f, f->error, err) : st;
+}
+
 enum pf_status pf_file_append(struct pf_file *f, const void *ptr, size_t len, struct pf_error *err)
 {
     if (f->error != 0) {
@@ -123,10 +133,10 @@ enum pf_status pf_file_append(struct pf_file *f, const void *ptr, size_t len, st
             return st;
         }
     }
-    if (len > 0) {
+    if (p != f->buf + f->len && len > 0) {
         memcpy(f->buf + f->len, p, len);
-        f->len += len;
     }
+    f->len += len;
     return PF_OK;
 }
 

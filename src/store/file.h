@@ -46,6 +46,11 @@ PF_MUST_USE enum pf_status pf_file_open(struct pf_file *f, const struct pf_place
 PF_MUST_USE enum pf_status pf_file_append(struct pf_file *f, const void *ptr, size_t len,
                                           struct pf_error *err);
 
+/* Room for len bytes (at most cap) in the buffer, so that they need not be copied there: appended
+ * next, they are only counted. */
+PF_MUST_USE enum pf_status pf_file_room(struct pf_file *f, size_t len, uint8_t **room,
+                                        struct pf_error *err);
+
 /* Writes out what is buffered, so that pread sees it. */
 PF_MUST_USE enum pf_status pf_file_flush(struct pf_file *f, struct pf_error *err);
 

@@ -130,28 +130,50 @@ static size_t shrink(struct pf_packer *p, uint8_t *to, size_t cap, struct pf_spa
     return LZ4F_isError(tail) ? tail : body + tail;
 }
 
-enum pf_status pf_pack(struct pf_packer *p, struct pf_span plain, struct pf_span *out)
+size_t pf_pack_bound(const struct pf_packer *p, size_t plain_len)
 {
-    if (plain.len > PF_CHUNK_MAX) {
+    return p->codec == PF_CODEC_RAW
+               ? plain_len
+               : LZ4F_compressBound(plain_len, &p->prefs) + LZ4F_HEADER_SIZE_MAX;
+}
+
+enum pf_status pf_pack_to(struct pf_packer *p, struct pf_span plain, uint8_t *to, size_t cap,
+                          size_t *len)
+{
+    if (plain.len > PF_CHUNK_MAX || cap < pf_pack_bound(p, plain.len)) {
         return PF_ERR_INTERNAL;
     }
     if (p->codec == PF_CODEC_RAW) {
-        *out = plain;
+        if (plain.len > 0) {
+            memcpy(to, plain.ptr, plain.len);
+        }
+        *len = plain.len;
         return PF_OK;
     }
     bool large = plain.len > BLOCK_SMALL;
     p->prefs.frameInfo.contentSize = plain.len;
     p->prefs.frameInfo.blockSizeID = large ? LZ4F_max256KB : LZ4F_max64KB;
-    size_t head = LZ4F_compressBegin(p->ctx, p->out, p->cap, &p->prefs);
+    size_t head = LZ4F_compressBegin(p->ctx, to, cap, &p->prefs);
     if (LZ4F_isError(head)) {
         return PF_ERR_INTERNAL;
     }
-    size_t body = is_stored(p, plain)
-                      ? store(p->out + head, plain, large ? BLOCK_LARGE : BLOCK_SMALL)
-                      : shrink(p, p->out + head, p->cap - head, plain);
+    size_t body = is_stored(p, plain) ? store(to + head, plain, large ? BLOCK_LARGE : BLOCK_SMALL)
+                                      : shrink(p, to + head, cap - head, plain);
     if (LZ4F_isError(body)) {
         return PF_ERR_INTERNAL;
     }
-    *out = (struct pf_span){.ptr = p->out, .len = head + body};
+    *len = head + body;
     return PF_OK;
+}
+
+enum pf_status pf_pack(struct pf_packer *p, struct pf_span plain, struct pf_span *out)
+{
+    if (p->codec == PF_CODEC_RAW && plain.len <= PF_CHUNK_MAX) {
+        *out = plain;
+        return PF_OK;
+    }
+    size_t len = 0;
+    enum pf_status st = pf_pack_to(p, plain, p->out, p->cap, &len);
+    *out = (struct pf_span){.ptr = p->out, .len = len};
+    return st;
 }

@@ -14,6 +14,7 @@
 #include "base/status.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 enum {
     PF_CHUNK_MAX = 1 << 20,     /* bytes of plaintext in one chunk; what a reader must hold */
@@ -38,5 +39,12 @@ void pf_packer_free(struct pf_packer *p);
  * always gives the same bytes, whatever was packed before.
  */
 PF_MUST_USE enum pf_status pf_pack(struct pf_packer *p, struct pf_span plain, struct pf_span *out);
+
+/* How much room pf_pack_to needs for so many bytes. */
+size_t pf_pack_bound(const struct pf_packer *p, size_t plain_len);
+
+/* The same bytes, to where they are wanted. cap: at least pf_pack_bound. */
+PF_MUST_USE enum pf_status pf_pack_to(struct pf_packer *p, struct pf_span plain, uint8_t *to,
+                                      size_t cap, size_t *len);
 
 #endif

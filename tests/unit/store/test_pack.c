@@ -74,6 +74,34 @@ static bool first_block_is_stored(struct pf_span packed)
     return (packed.ptr[HEADER + 3] & 0x80) != 0;
 }
 
+static void packs_to_where_it_is_wanted(void **state)
+{
+    (void)state;
+    static const size_t SIZES[] = {0, 1, 4096, 65536, 65537, PF_CHUNK_MAX};
+    static uint8_t to[PF_CHUNK_MAX * 2];
+    for (int k = 0; k < 4; k++) {
+        struct pf_packer *p = NULL;
+        enum pf_store_codec codec = k < 2 ? PF_CODEC_LZ4 : PF_CODEC_RAW;
+        assert_int_equal(pf_packer_new(codec, 0, &p), PF_OK);
+        k % 2 == 0 ? fill_text(plain, sizeof plain) : fill_random(plain, sizeof plain, 5);
+        for (size_t i = 0; i < sizeof SIZES / sizeof SIZES[0]; i++) {
+            struct pf_span same = pack(p, SIZES[i]);
+            size_t cap = pf_pack_bound(p, SIZES[i]);
+            size_t len = 0;
+            memset(to, 0xa5, sizeof to);
+            const struct pf_span from = {plain, SIZES[i]};
+            assert_int_equal(pf_pack_to(p, from, to, cap, &len), PF_OK);
+            assert_int_equal(len, same.len);
+            assert_memory_equal(to, same.ptr, len);
+            assert_true(len <= cap && to[cap] == 0xa5);
+            if (cap > 0) {
+                assert_int_equal(pf_pack_to(p, from, to, cap - 1, &len), PF_ERR_INTERNAL);
+            }
+        }
+        pf_packer_free(p);
+    }
+}
+
 static void random_bytes_are_stored_as_lz4_itself_would_store_them(void **state)
 {
     (void)state;
@@ -208,6 +236,7 @@ static void the_lz4_program_reads_what_is_stored(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(packs_to_where_it_is_wanted),
         cmocka_unit_test(random_bytes_are_stored_as_lz4_itself_would_store_them),
         cmocka_unit_test(what_shrinks_is_as_small_as_lz4_makes_it),
         cmocka_unit_test(a_little_text_among_random_bytes_is_not_given_up),
