@@ -2,6 +2,7 @@
 #include "tls/cert.h"
 
 #include "tls/der.h"
+#include "tls/hash.h"
 
 #include <limits.h>
 #include <openssl/bio.h>
@@ -43,10 +44,10 @@ enum pf_status pf_cert_spki(struct pf_span der, uint8_t spki_sha256[PF_SPKI_LEN]
     if (!find_spki(der, &spki)) {
         return PF_ERR_MALFORMED;
     }
-    if (EVP_Digest(spki.all.ptr, spki.all.len, spki_sha256, NULL, EVP_sha256(), NULL) != 1) {
-        ERR_clear_error();
-        return PF_ERR_INTERNAL;
-    }
+    union pf_hash_state state;
+    pf_hash_begin(PF_HASH_SHA256, &state);
+    pf_hash_add(PF_HASH_SHA256, &state, spki.all.ptr, spki.all.len);
+    pf_hash_end(PF_HASH_SHA256, &state, spki_sha256);
     return PF_OK;
 }
 

@@ -2,6 +2,7 @@
 #include "tls/unwrap.h"
 
 #include "tls/cryptoerr.h"
+#include "tls/hash.h"
 #include "tls/keyfile.h"
 #include "tls/keys.h"
 #include "tls/rsacrt.h"
@@ -167,10 +168,10 @@ enum pf_status pf_unwrap(struct pf_unwrapper *u, size_t i, struct pf_span encryp
         return PF_ERR_NOKEY;
     }
     memcpy(named, &i, sizeof i);
-    if (EVP_Digest(named, sizeof i + len, digest, NULL, EVP_sha256(), NULL) != 1) {
-        ERR_clear_error();
-        return PF_ERR_INTERNAL;
-    }
+    union pf_hash_state state;
+    pf_hash_begin(PF_HASH_SHA256, &state);
+    pf_hash_add(PF_HASH_SHA256, &state, named, sizeof i + len);
+    pf_hash_end(PF_HASH_SHA256, &state, digest);
     struct slot *slot = &u->cache[(digest[0] | digest[1] << 8) % CACHE_SLOTS];
     if (!slot->used || memcmp(slot->digest, digest, sizeof digest) != 0) {
         slot->st = unwrap_now(u, i, named + sizeof i, len, slot->pre_master);
