@@ -53,6 +53,15 @@ if(TARGET plainflow)
     set_property(TEST nomem.allocations APPEND PROPERTY
       ENVIRONMENT PF_FAILALLOC=$<TARGET_FILE:failalloc>)
   endif()
+  # ---- what 64 processors would wait for, counted with fewer
+
+  if(NOT PF_SANITIZE) # sanitizers have locks of their own
+    add_library(lockcount SHARED sharing/locks.c)
+    target_link_libraries(lockcount PRIVATE pf_flags)
+    pf_script(sharing locks 300 ${CMAKE_CURRENT_SOURCE_DIR}/sharing/locks)
+    set_property(TEST sharing.locks APPEND PROPERTY
+      ENVIRONMENT PF_LOCKCOUNT=$<TARGET_FILE:lockcount>)
+  endif()
   foreach(part events chunks)
     pf_script(overlap ${part} 300 ${CMAKE_CURRENT_SOURCE_DIR}/overlap/overlap ${part})
   endforeach()
