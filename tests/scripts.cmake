@@ -62,6 +62,11 @@ if(TARGET plainflow)
     set_property(TEST sharing.locks APPEND PROPERTY
       ENVIRONMENT PF_LOCKCOUNT=$<TARGET_FILE:lockcount>)
   endif()
+  if(TARGET plainflow_lines)
+    pf_script(sharing lines 300 ${CMAKE_CURRENT_SOURCE_DIR}/sharing/lines)
+    set_property(TEST sharing.lines APPEND PROPERTY ENVIRONMENT
+      PF_LINES_PROGRAM=$<TARGET_FILE:plainflow_lines> PF_LINES_CHECK=$<TARGET_FILE:lines_check>)
+  endif()
   foreach(part events chunks)
     pf_script(overlap ${part} 300 ${CMAKE_CURRENT_SOURCE_DIR}/overlap/overlap ${part})
   endforeach()
