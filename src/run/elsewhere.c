@@ -263,6 +263,25 @@ enum pf_status pf_elsewhere_unwrap(struct pf_tls_flow_env *env, struct pf_tls_fl
     return PF_OK;
 }
 
+static bool is_unwrapping(const struct pf_elsewhere *e)
+{
+    for (unsigned i = 0; i < e->used && e->out > 0; i++) {
+        struct pf_job *job = e->pool[i];
+        if (job->kind == PF_JOB_UNWRAP && state_of(job) == PF_JOB_WAITING) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void pf_elsewhere_hurry(struct pf_elsewhere *e)
+{
+    struct pf_job *job;
+    while (is_unwrapping(e) && (job = pf_jobs_take(e->jobs, e->worker)) != NULL) {
+        pf_job_do(e->jobs, job, &e->tools);
+    }
+}
+
 struct pf_tls_flow *pf_elsewhere_unwrapped(const struct pf_elsewhere *e)
 {
     for (unsigned i = 0; i < e->used && e->out > 0; i++) {

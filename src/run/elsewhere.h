@@ -36,6 +36,10 @@ PF_MUST_USE enum pf_status pf_elsewhere_run(struct pf_tls_flow_env *env, struct 
 PF_MUST_USE enum pf_status pf_elsewhere_unwrap(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
                                                const struct pf_work *work);
 
+/* Does now what was given away for unwrapping and nobody has begun: flows wait for it, and hold
+ * their bytes meanwhile. */
+void pf_elsewhere_hurry(struct pf_elsewhere *e);
+
 /* A flow whose pre-master secret was unwrapped, or NULL. */
 struct pf_tls_flow *pf_elsewhere_unwrapped(const struct pf_elsewhere *e);
 
