@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SPOOL_BUFFER = 1 << 18, ROWS_FIRST = 1024 };
+enum { SPOOL_BUFFER = 1 << 18, ROWS_FIRST = 1024, WINDOW = 16 * 1024 };
 
 /* All that is kept of a flow that is over. */
 struct row {
@@ -20,6 +20,8 @@ struct row {
 struct pf_flows {
     struct pf_file spool;
     struct pf_buf line;
+    struct pf_buf window; /* of the spool, when it is read back */
+    uint64_t window_pos;
     struct pf_text_sha1 *sha1;
     struct row *rows;
     size_t count;
@@ -94,7 +96,8 @@ enum pf_status pf_flows_new(const struct pf_place *data, unsigned number, struct
     if (f == NULL) {
         return pf_error_set(err, PF_ERR_NOMEM, "out of memory");
     }
-    pf_buf_init(&f->line, PF_LINE_MAX + PF_FLOWS_ROW, NULL);
+    pf_buf_init(&f->line, PF_LINE_MAX, NULL);
+    pf_buf_init(&f->window, PF_LINE_MAX + PF_FLOWS_ROW + WINDOW, NULL);
     f->sha1 = pf_text_sha1_new(); /* without, it is slower */
     f->worker = number;
     char name[PF_FILE_NAME];
@@ -113,6 +116,7 @@ void pf_flows_free(struct pf_flows *f)
     if (f != NULL) {
         pf_file_fini(&f->spool);
         pf_buf_fini(&f->line);
+        pf_buf_fini(&f->window);
         pf_text_sha1_free(f->sha1);
         free(f->rows);
         free(f);
@@ -264,29 +268,44 @@ bool pf_flows_before(const struct pf_flows *a, const struct pf_flows *b)
     return comes_before(&a->rows[a->head], &b->rows[b->head]);
 }
 
+/* The len bytes of the spool from pos on, with what lies behind them: flows end about in the order
+ * in which they began, and that is the order in which they are asked for. */
+static enum pf_status fetch(struct pf_flows *f, uint64_t pos, size_t len, const uint8_t **out)
+{
+    if (pos < f->window_pos || pos + len > f->window_pos + f->window.len) {
+        size_t ahead = f->spool.size - pos < WINDOW ? (size_t)(f->spool.size - pos) : WINDOW;
+        ahead = ahead > len ? ahead : len;
+        f->window.len = 0;
+        enum pf_status st = pf_buf_reserve(&f->window, ahead);
+        st = st == PF_OK ? pf_file_read_at(f->spool.fd, f->window.ptr, ahead, pos) : st;
+        if (st != PF_OK) {
+            return st;
+        }
+        f->window_pos = pos;
+        f->window.len = ahead;
+    }
+    *out = f->window.ptr + (pos - f->window_pos);
+    return PF_OK;
+}
+
 enum pf_status pf_flows_read_head(struct pf_flows *f, struct pf_flows_item *out,
                                   struct pf_error *err)
 {
     const struct row *row = &f->rows[f->head];
-    f->line.len = 0;
-    enum pf_status st = pf_buf_reserve(&f->line, PF_FLOWS_ROW + row->line_len);
-    if (st != PF_OK) {
-        return pf_error_set(err, st, "a flow's line: %s", pf_status_text(st));
-    }
     size_t len = PF_FLOWS_ROW + row->line_len;
-    st = pf_file_read_at(f->spool.fd, f->line.ptr, len, row->pos);
+    const uint8_t *p;
+    enum pf_status st = fetch(f, row->pos, len, &p);
     if (st != PF_OK) {
-        return pf_error_set(err, PF_ERR_IO, "%s/%s.part: %s", f->spool.place->path, f->spool.name,
+        return pf_error_set(err, st, "%s/%s.part: %s", f->spool.place->path, f->spool.name,
                             pf_status_text(st));
     }
     struct pf_flows_row head;
-    if (!pf_flows_parse_row((struct pf_span){.ptr = f->line.ptr, .len = PF_FLOWS_ROW}, &head)) {
+    if (!pf_flows_parse_row((struct pf_span){.ptr = p, .len = PF_FLOWS_ROW}, &head)) {
         return pf_error_set(err, PF_ERR_INTERNAL, "%s: a row is cut", f->spool.name);
     }
-    *out =
-        (struct pf_flows_item){.worker = f->worker,
-                               .ref = head.ref,
-                               .json = {.ptr = f->line.ptr + PF_FLOWS_ROW, .len = row->line_len}};
+    *out = (struct pf_flows_item){.worker = f->worker,
+                                  .ref = head.ref,
+                                  .json = {.ptr = p + PF_FLOWS_ROW, .len = row->line_len}};
     return PF_OK;
 }
 
