@@ -110,6 +110,13 @@ struct bench_data {
 void bench_result(const char *result, const char *dir, unsigned threads, uint64_t sample,
                   struct bench_data *out);
 
+/* A file there whose name is gone at once: nothing is left behind, whatever happens. */
+int bench_nameless(const char *dir);
+
+/* Seconds by the clock until so many bytes are safe on the disk of `dir`; the quicker of two tries.
+ */
+double bench_disk(const char *dir, unsigned threads, uint64_t bytes);
+
 /* Seconds of one private-key operation: with the key of a PEM file, or (NULL) one of `bits`. */
 double bench_rsa(const char *key_file, unsigned bits, unsigned threads, unsigned *bits_used);
 

@@ -28,8 +28,7 @@ struct bench_packer {
  * says nothing of writing. */
 enum { FILE_MAX = 64 << 20 };
 
-/* Its name is gone at once: nothing is left behind, whatever happens. */
-static int nameless(const char *dir)
+int bench_nameless(const char *dir)
 {
     char name[4096];
     int n = snprintf(name, sizeof name, "%s/plainflow-bench.XXXXXX", dir);
@@ -63,7 +62,7 @@ struct bench_packer *bench_packer_new(int codec, int level, const char *dir)
     bench_must(pf_packer_new(p->codec, level, &p->own), NULL);
     p->cap = 3 * (size_t)PF_CHUNK_MAX + (size_t)BENCH_BATCH_RUNS * (PF_PACK_OVERHEAD + 4096);
     p->out = bench_alloc(p->cap);
-    p->fd = nameless(dir);
+    p->fd = bench_nameless(dir);
     warm_file(p);
     return p;
 }
