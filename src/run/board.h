@@ -33,8 +33,10 @@ struct pf_board_line {
     _Atomic uint64_t flows;  /* TLS flows begun */
     _Atomic uint64_t plain;  /* bytes of plaintext written */
     struct pf_gate *gate;    /* where the worker sleeps; set before the workers begin */
-    _Atomic bool waits;      /* for what others publish */
-    char apart[PF_BOARD_LINE - 5 * sizeof(_Atomic uint64_t) - sizeof(struct pf_gate *)];
+    _Atomic bool waits;      /* for what others publish: */
+    _Atomic uint64_t wait_position;
+    _Atomic uint64_t wait_parked;
+    char apart[PF_BOARD_LINE - 7 * sizeof(_Atomic uint64_t) - sizeof(struct pf_gate *)];
 };
 
 struct pf_board {
@@ -48,11 +50,15 @@ PF_MUST_USE enum pf_status pf_board_init(struct pf_board *b, unsigned workers);
 void pf_board_fini(struct pf_board *b);
 
 /* parked is published before position, so that who sees the position sees what is parked as well.
- * Wakes those who wait for it. */
+ * Wakes those whose wait is over by it. */
 void pf_board_publish(struct pf_board *b, unsigned worker, uint64_t position, uint64_t parked);
 
-/* The worker is about to wait (look once more before sleeping), or does so no longer. */
-void pf_board_set_waits(struct pf_board *b, unsigned worker, bool waits);
+/* The worker is about to wait until pf_board_is_settled(b, target, first_packet); it must ask once
+ * more before it sleeps. */
+void pf_board_wait(struct pf_board *b, unsigned worker, uint64_t target, uint64_t first_packet);
+
+/* It does not wait any more. */
+void pf_board_wait_over(struct pf_board *b, unsigned worker);
 
 /* Every worker has passed `target`, and nothing that began before `first_packet` is parked. */
 bool pf_board_is_settled(const struct pf_board *b, uint64_t target, uint64_t first_packet);

@@ -239,7 +239,8 @@ static void set_idle(struct pf_worker *w, bool idle)
 static void wait_parked(struct pf_worker *w)
 {
     struct pf_gate *gate = &w->setup.lane->worker;
-    pf_board_set_waits(w->setup.board, w->setup.index, true);
+    const struct pf_tls_flow *first = w->flows.parked.first;
+    pf_board_wait(w->setup.board, w->setup.index, first->wait_packet, first->client_packet);
     pf_gate_prepare(gate);
     bool help = w->elsewhere.jobs != NULL && pf_jobs_any(w->elsewhere.jobs, w->setup.index);
     if (next_ready(w) != NULL || help || pf_ring_count(&w->setup.lane->full) > 0) {
@@ -247,7 +248,7 @@ static void wait_parked(struct pf_worker *w)
     } else {
         pf_gate_sleep(gate, WAIT_MS);
     }
-    pf_board_set_waits(w->setup.board, w->setup.index, false);
+    pf_board_wait_over(w->setup.board, w->setup.index);
 }
 
 static enum pf_status drain(struct pf_worker *w)
