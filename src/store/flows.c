@@ -22,6 +22,7 @@ struct pf_flows {
     struct pf_buf line;
     struct pf_buf window; /* of the spool, when it is read back */
     uint64_t window_pos;
+    struct pf_json *json;
     struct pf_text_sha1 *sha1;
     struct row *rows;
     size_t count;
@@ -99,10 +100,14 @@ enum pf_status pf_flows_new(const struct pf_place *data, unsigned number, struct
     pf_buf_init(&f->line, PF_LINE_MAX, NULL);
     pf_buf_init(&f->window, PF_LINE_MAX + PF_FLOWS_ROW + WINDOW, NULL);
     f->sha1 = pf_text_sha1_new(); /* without, it is slower */
+    f->json = pf_json_new();
+    f->spool.fd = -1;
     f->worker = number;
     char name[PF_FILE_NAME];
     (void)snprintf(name, sizeof(name), "%03u.spool", number);
-    enum pf_status st = pf_file_open(&f->spool, data, name, SPOOL_BUFFER, false, err);
+    enum pf_status st = f->json != NULL
+                            ? pf_file_open(&f->spool, data, name, SPOOL_BUFFER, false, err)
+                            : pf_error_set(err, PF_ERR_NOMEM, "out of memory");
     if (st != PF_OK) {
         pf_flows_free(f);
         return st;
@@ -117,6 +122,7 @@ void pf_flows_free(struct pf_flows *f)
         pf_file_fini(&f->spool);
         pf_buf_fini(&f->line);
         pf_buf_fini(&f->window);
+        pf_json_free(f->json);
         pf_text_sha1_free(f->sha1);
         free(f->rows);
         free(f);
@@ -166,7 +172,7 @@ enum pf_status pf_flows_append(struct pf_flows *f, const struct pf_flow_info *in
         info->opened_by >= PF_OPENED_BY_COUNT) {
         return pf_error_set(err, PF_ERR_INTERNAL, "a flow's status is not in the list");
     }
-    enum pf_status st = pf_line_format(info, ref, f->sha1, &f->line);
+    enum pf_status st = pf_line_format(f->json, info, ref, f->sha1, &f->line);
     if (st != PF_OK) {
         return pf_error_set(err, st, "a flow's line: %s", pf_status_text(st));
     }

@@ -4,95 +4,129 @@
 #include "store/index.h"
 #include "store/text.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <yajl/yajl_gen.h>
 
-enum { DECIMAL = 20 }; /* digits of the largest number */
+enum { DECIMAL = 20 }; /* of the longest number, with its sign */
 
-void pf_json_init(struct pf_json *j, struct pf_buf *out)
+struct pf_json {
+    yajl_gen gen;
+    struct pf_buf *out;
+    enum pf_status st;
+};
+
+static void put(void *ctx, const char *text, size_t len)
 {
-    *j = (struct pf_json){.out = out, .st = PF_OK, .first = true};
+    struct pf_json *j = ctx;
+    if (j->st == PF_OK && len <= j->out->cap - j->out->len) {
+        memcpy(j->out->ptr + j->out->len, text, len);
+        j->out->len += len;
+    } else if (j->st == PF_OK) {
+        j->st = pf_buf_append(j->out, text, len);
+    }
 }
 
-static inline void put(struct pf_json *j, const void *ptr, size_t len)
+struct pf_json *pf_json_new(void)
 {
-    if (j->st != PF_OK) {
-        return;
+    struct pf_json *j = calloc(1, sizeof *j);
+    if (j == NULL) {
+        return NULL;
     }
-    if (len > j->out->cap - j->out->len) {
-        j->st = pf_buf_append(j->out, ptr, len);
-        return;
+    j->gen = yajl_gen_alloc(NULL);
+    if (j->gen == NULL || yajl_gen_config(j->gen, yajl_gen_print_callback, put, j) == 0) {
+        pf_json_free(j);
+        return NULL;
     }
-    memcpy(j->out->ptr + j->out->len, ptr, len);
-    j->out->len += len;
+    return j;
 }
 
-/* What stands before a value: comma and name. */
+void pf_json_free(struct pf_json *j)
+{
+    if (j != NULL && j->gen != NULL) {
+        yajl_gen_free(j->gen);
+    }
+    free(j);
+}
+
+void pf_json_begin(struct pf_json *j, struct pf_buf *out)
+{
+    yajl_gen_reset(j->gen, NULL);
+    j->out = out;
+    j->st = PF_OK;
+}
+
+enum pf_status pf_json_end(const struct pf_json *j)
+{
+    return j->st;
+}
+
+/* Only wrong nesting can be refused: an error of ours. */
+static void check(struct pf_json *j, yajl_gen_status st)
+{
+    if (st != yajl_gen_status_ok && j->st == PF_OK) {
+        j->st = PF_ERR_INTERNAL;
+    }
+}
+
+static void string(struct pf_json *j, const char *text, size_t len)
+{
+    check(j, yajl_gen_string(j->gen, (const unsigned char *)text, len));
+}
+
 static void begin(struct pf_json *j, const char *name)
 {
-    if (!j->first) {
-        put(j, ",", 1);
-    }
-    j->first = false;
     if (name != NULL) {
-        put(j, "\"", 1);
-        put(j, name, strlen(name));
-        put(j, "\":", 2);
+        string(j, name, strlen(name));
     }
 }
 
 void pf_json_open(struct pf_json *j, const char *name, char bracket)
 {
     begin(j, name);
-    put(j, &bracket, 1);
-    j->first = true;
+    check(j, bracket == '{' ? yajl_gen_map_open(j->gen) : yajl_gen_array_open(j->gen));
 }
 
 void pf_json_close(struct pf_json *j, char bracket)
 {
-    put(j, &bracket, 1);
-    j->first = false;
-}
-
-static void put_number(struct pf_json *j, uint64_t v)
-{
-    char text[DECIMAL];
-    size_t at = sizeof text;
-    do {
-        text[--at] = (char)('0' + v % 10);
-        v /= 10;
-    } while (v > 0);
-    put(j, text + at, sizeof text - at);
+    check(j, bracket == '}' ? yajl_gen_map_close(j->gen) : yajl_gen_array_close(j->gen));
 }
 
 void pf_json_number(struct pf_json *j, const char *name, uint64_t v)
 {
     if (v == PF_UNKNOWN) {
         pf_json_null(j, name);
-        return;
+    } else {
+        pf_json_signed(j, name, (int64_t)(v & INT64_MAX)); /* what readers can hold */
     }
-    begin(j, name);
-    put_number(j, v & INT64_MAX); /* what readers can hold */
 }
 
 void pf_json_signed(struct pf_json *j, const char *name, int64_t v)
 {
-    begin(j, name);
+    char text[DECIMAL];
+    size_t at = sizeof text;
+    uint64_t left = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+    do {
+        text[--at] = (char)('0' + left % 10);
+        left /= 10;
+    } while (left > 0);
     if (v < 0) {
-        put(j, "-", 1);
+        text[--at] = '-';
     }
-    put_number(j, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
+    begin(j, name);
+    check(j, yajl_gen_number(j->gen, text + at, sizeof text - at)); /* its own way is snprintf */
 }
 
 void pf_json_bool(struct pf_json *j, const char *name, bool v)
 {
     begin(j, name);
-    put(j, v ? "true" : "false", v ? 4 : 5);
+    check(j, yajl_gen_bool(j->gen, v));
 }
 
 void pf_json_null(struct pf_json *j, const char *name)
 {
     begin(j, name);
-    put(j, "null", 4);
+    check(j, yajl_gen_null(j->gen));
 }
 
 void pf_json_word(struct pf_json *j, const char *name, const char *s)
@@ -102,24 +136,7 @@ void pf_json_word(struct pf_json *j, const char *name, const char *s)
         return;
     }
     begin(j, name);
-    put(j, "\"", 1);
-    put(j, s, strlen(s));
-    put(j, "\"", 1);
-}
-
-/* Of what must be escaped only these two are left: pf_text_safe lets no control character through.
- */
-static void put_escaped(struct pf_json *j, const char *text, size_t len)
-{
-    size_t from = 0;
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] == '"' || text[i] == '\\') {
-            put(j, text + from, i - from);
-            put(j, "\\", 1);
-            from = i;
-        }
-    }
-    put(j, text + from, len - from);
+    string(j, s, strlen(s));
 }
 
 void pf_json_text(struct pf_json *j, const char *name, struct pf_span s)
@@ -131,9 +148,7 @@ void pf_json_text(struct pf_json *j, const char *name, struct pf_span s)
     }
     size_t len = pf_text_safe(s, safe);
     begin(j, name);
-    put(j, "\"", 1);
-    put_escaped(j, safe, len);
-    put(j, "\"", 1);
+    string(j, safe, len);
 }
 
 void pf_json_hex(struct pf_json *j, const char *name, const uint8_t *ptr, size_t len)

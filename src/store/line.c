@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/line.h"
 
-#include "store/json.h"
 #include "store/text.h"
 
 #include <string.h>
@@ -126,19 +125,19 @@ static void set_direction(struct pf_json *j, const struct pf_flow_info *info,
     pf_json_close(j, '}');
 }
 
-enum pf_status pf_line_format(const struct pf_flow_info *info, const struct pf_flow_ref *ref,
-                              struct pf_text_sha1 *sha1, struct pf_buf *text)
+enum pf_status pf_line_format(struct pf_json *j, const struct pf_flow_info *info,
+                              const struct pf_flow_ref *ref, struct pf_text_sha1 *sha1,
+                              struct pf_buf *text)
 {
-    struct pf_json j;
     text->len = 0;
-    pf_json_init(&j, text);
-    pf_json_open(&j, NULL, '{');
-    if (!set_identity(&j, info, sha1)) {
+    pf_json_begin(j, text);
+    pf_json_open(j, NULL, '{');
+    if (!set_identity(j, info, sha1)) {
         return PF_ERR_NOMEM;
     }
-    set_handshake(&j, info);
-    set_direction(&j, info, ref, PF_C2S);
-    set_direction(&j, info, ref, PF_S2C);
-    pf_json_close(&j, '}');
-    return j.st;
+    set_handshake(j, info);
+    set_direction(j, info, ref, PF_C2S);
+    set_direction(j, info, ref, PF_S2C);
+    pf_json_close(j, '}');
+    return pf_json_end(j);
 }

@@ -12,11 +12,12 @@
 #include "base/buf.h"
 #include "base/status.h"
 #include "store/flows.h"
+#include "store/json.h"
 #include "store/text.h"
 
 /* Replaces the contents of text by {"community_id":...}; no newline. sha1: for the
  * community id. */
-PF_MUST_USE enum pf_status pf_line_format(const struct pf_flow_info *info,
+PF_MUST_USE enum pf_status pf_line_format(struct pf_json *j, const struct pf_flow_info *info,
                                           const struct pf_flow_ref *ref, struct pf_text_sha1 *sha1,
                                           struct pf_buf *text);
 

@@ -8,25 +8,28 @@
 #include <time.h>
 
 static struct pf_buf text;
+static struct pf_json *json;
 
 static int setup(void **state)
 {
     (void)state;
     pf_buf_init(&text, PF_LINE_MAX, NULL);
-    return 0;
+    json = pf_json_new();
+    return json != NULL ? 0 : -1;
 }
 
 static int teardown(void **state)
 {
     (void)state;
     pf_buf_fini(&text);
+    pf_json_free(json);
     return 0;
 }
 
 static json_t *parse(const struct pf_flow_info *info)
 {
     const struct pf_flow_ref ref = {.dir[PF_C2S] = {.records = 3, .bytes = UINT64_C(1) << 60}};
-    assert_int_equal(pf_line_format(info, &ref, NULL, &text), PF_OK);
+    assert_int_equal(pf_line_format(json, info, &ref, NULL, &text), PF_OK);
     json_error_t error;
     json_t *o = json_loadb((const char *)text.ptr, text.len,
                            JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
@@ -153,7 +156,7 @@ static void a_line_beyond_its_limit_is_told(void **state)
     const struct pf_flow_ref ref = {.dir[PF_C2S] = {.records = 0}};
     struct pf_buf small;
     pf_buf_init(&small, 300, NULL);
-    assert_int_equal(pf_line_format(&info, &ref, NULL, &small), PF_ERR_LIMIT);
+    assert_int_equal(pf_line_format(json, &info, &ref, NULL, &small), PF_ERR_LIMIT);
     pf_buf_fini(&small);
 }
 
