@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PART_NAME = PF_FILE_NAME + 8, WRITE_BACK = 8 << 20 };
+enum { PART_NAME = PF_FILE_NAME + 8, WRITE_BACK = 8 << 20, WRITE_BEHIND = 4 * WRITE_BACK };
 
 enum pf_status pf_place_error(const struct pf_place *place, const char *name, int error_number,
                               struct pf_error *err)
@@ -67,14 +67,27 @@ static int write_all(int fd, const uint8_t *ptr, size_t len)
     return 0;
 }
 
-/* Has the disk begin early: fdatasync at the end would otherwise have it all to do, with everybody
- * waiting. What goes wrong here goes wrong again there, and is told there. */
+/*
+ * Has the disk begin early: fdatasync at the end would otherwise have it all to do, with everybody
+ * waiting. What has arrived there leaves the page cache: its pages are the next to be written to,
+ * instead of ever new ones that push the capture out. What goes wrong here goes wrong again in
+ * fdatasync, and is told there.
+ */
 static void write_back(struct pf_file *f)
 {
-    if (f->written - f->begun >= WRITE_BACK) {
-        (void)sync_file_range(f->fd, (off_t)f->begun, (off_t)(f->written - f->begun),
-                              SYNC_FILE_RANGE_WRITE);
-        f->begun = f->written;
+    if (f->written - f->begun < WRITE_BACK) {
+        return;
+    }
+    (void)sync_file_range(f->fd, (off_t)f->begun, (off_t)(f->written - f->begun),
+                          SYNC_FILE_RANGE_WRITE);
+    f->begun = f->written;
+    if (f->begun - f->dropped > WRITE_BEHIND) {
+        off_t from = (off_t)f->dropped;
+        (void)sync_file_range(f->fd, from, WRITE_BACK,
+                              SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+                                  SYNC_FILE_RANGE_WAIT_AFTER);
+        (void)posix_fadvise(f->fd, from, WRITE_BACK, POSIX_FADV_DONTNEED);
+        f->dropped += WRITE_BACK;
     }
 }
 

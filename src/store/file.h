@@ -35,6 +35,7 @@ struct pf_file {
     uint64_t size;            /* bytes appended */
     uint64_t written;         /* of those, handed to the kernel */
     uint64_t begun;           /* of those, on their way to the disk */
+    uint64_t dropped;         /* of those, there, and not in the page cache any more */
     struct pf_digest *digest; /* NULL: not asked for */
 };
 

@@ -68,6 +68,30 @@ static void no_more_room_than_the_buffer(void **state)
     check_file("room", 10);
 }
 
+/* Long enough that its beginning is on the disk, and out of the page cache, before its end comes.
+ */
+static void a_long_file(void **state)
+{
+    (void)state;
+    enum { PIECES = 400 }; /* 80 MB */
+    struct pf_file f;
+    err.status = PF_OK;
+    assert_int_equal(pf_file_open(&f, &place, "long", 256 * CAP, false, &err), PF_OK);
+    for (int i = 0; i < PIECES; i++) {
+        assert_int_equal(pf_file_append(&f, expected, LEN, &err), PF_OK);
+    }
+    assert_true(f.dropped > 0);
+    assert_int_equal(pf_file_commit(&f, &err), PF_OK);
+    int fd = openat(place.fd, "long", O_RDONLY);
+    for (int i = 0; i < PIECES; i++) {
+        assert_int_equal(read(fd, found, LEN), LEN);
+        assert_memory_equal(found, expected, LEN);
+    }
+    assert_int_equal(read(fd, found, 1), 0);
+    close(fd);
+    assert_int_equal(unlinkat(place.fd, "long", 0), 0);
+}
+
 static void errors_stay(void **state)
 {
     (void)state;
@@ -111,6 +135,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(room_and_copies_mixed),
         cmocka_unit_test(no_more_room_than_the_buffer),
+        cmocka_unit_test(a_long_file),
         cmocka_unit_test(errors_stay),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
