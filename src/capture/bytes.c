@@ -44,7 +44,6 @@ static enum pf_status fail(struct pf_bytes *b, enum pf_status st, const char *te
     return pf_error_set(&b->error, st, "%s", text);
 }
 
-/* *got 0: end of file. */
 /* What is not a file may make us wait for ever: waits in short pieces, until told to stop. */
 static bool wait_readable(const struct pf_bytes *b)
 {
@@ -58,6 +57,7 @@ static bool wait_readable(const struct pf_bytes *b)
     return true;
 }
 
+/* *got 0: end of file. */
 static enum pf_status read_raw(struct pf_bytes *b, uint8_t *dst, size_t n, size_t *got)
 {
     ssize_t r = 0;

@@ -88,17 +88,25 @@ bool pf_cbc_unpad(const struct pf_keys *keys, const uint8_t *text, size_t *len)
     return true;
 }
 
-enum pf_status pf_cbc_inside(struct pf_crypt *crypt, const struct pf_keys *keys,
-                             const struct pf_sealed *rec, const uint8_t *chained_iv, uint8_t *out,
-                             size_t *len)
+/* A record's blocks, *len bytes of them. */
+static enum pf_status decrypt_blocks(struct pf_crypt *crypt, const struct pf_keys *keys,
+                                     const struct pf_sealed *rec, const uint8_t *chained_iv,
+                                     uint8_t *out, size_t *len)
 {
     struct pf_cbc_layout at;
     if (!pf_cbc_split(keys, rec->body, &at)) {
         return PF_ERR_MALFORMED;
     }
     const uint8_t *iv = at.iv.len > 0 ? at.iv.ptr : chained_iv;
-    enum pf_status st = pf_cbc_decrypt(crypt, keys, iv, at.blocks, out);
     *len = at.blocks.len;
+    return pf_cbc_decrypt(crypt, keys, iv, at.blocks, out);
+}
+
+enum pf_status pf_cbc_inside(struct pf_crypt *crypt, const struct pf_keys *keys,
+                             const struct pf_sealed *rec, const uint8_t *chained_iv, uint8_t *out,
+                             size_t *len)
+{
+    enum pf_status st = decrypt_blocks(crypt, keys, rec, chained_iv, out, len);
     if (st == PF_OK && !pf_cbc_unpad(keys, out, len)) {
         return PF_ERR_MALFORMED;
     }
@@ -125,16 +133,11 @@ enum pf_status pf_cbc_bare(struct pf_crypt *crypt, const struct pf_keys *keys,
                            const struct pf_sealed *rec, const uint8_t *chained_iv, uint8_t *out,
                            size_t *len)
 {
-    struct pf_cbc_layout at;
-    if (!pf_cbc_split(keys, rec->body, &at)) {
-        return PF_ERR_MALFORMED;
-    }
-    const uint8_t *iv = at.iv.len > 0 ? at.iv.ptr : chained_iv;
-    enum pf_status st = pf_cbc_decrypt(crypt, keys, iv, at.blocks, out);
+    size_t left = 0;
+    enum pf_status st = decrypt_blocks(crypt, keys, rec, chained_iv, out, &left);
     if (st != PF_OK) {
         return st;
     }
-    size_t left = at.blocks.len;
     size_t mac_len = pf_hash_len(keys->suite->mac);
     if (!pf_cbc_unpad(keys, out, &left) || left < mac_len) {
         return PF_ERR_REJECTED;
