@@ -123,7 +123,8 @@ def expect_gap(clean, side, e, run, holes, kept, place):
     other = sum(is_other(clean, side, k, holes) for k in run)
     gap = Gap(offset, len(run) - other, sum(r.length for r in lost),
               sum(b - a for a, b in inside), before, after)
-    epochs = {clean.epoch[side][k] for k in run}
+    # Where an epoch ended is not known when its last records are lost.
+    epochs = set(clean.epoch[side][run[0]:run[-1] + 2])
     at_end = run[-1] == len(frames) - 1
     return gap, bool(lost), len(epochs) == 1 and not at_end, len(lost) == len(run) - other
 
