@@ -50,10 +50,11 @@ capture_start() {
     capture_file=$1 capture_port=$2
     local user=()
     [ "$(id -u)" != 0 ] || user=(-Z root)
+    rm -f "$work/tcpdump.log" # an earlier capture's would say that this one listens
     background "$work/tcpdump.log" tcpdump -i lo -s 0 -B 65536 --immediate-mode -U "${user[@]}" \
         -w "$1" "port $2"
     capture_pid=$pid
-    until_true 10 grep -q "listening on" "$work/tcpdump.log" || {
+    until_true 10 grep -qs "listening on" "$work/tcpdump.log" || {
         kill -0 "$capture_pid" 2>/dev/null || skip "tcpdump may not capture here: $(tail -n 1 "$work/tcpdump.log")"
         skip "tcpdump does not begin to capture"
     }
