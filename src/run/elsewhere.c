@@ -191,6 +191,13 @@ enum pf_status pf_elsewhere_settle(struct pf_tls_flow_env *env, struct pf_tls_fl
     return st;
 }
 
+enum pf_status pf_elsewhere_catch_up(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
+                                     enum pf_dir dir)
+{
+    bool waits = t->jobs[dir].head != NULL && pf_conn_is_held_up(t->conn, dir);
+    return waits ? pf_elsewhere_settle(env, t) : PF_OK;
+}
+
 static void append(struct pf_tls_flow *t, enum pf_dir dir, struct pf_job *job)
 {
     job->flow = t;

@@ -55,6 +55,12 @@ PF_MUST_USE enum pf_status pf_elsewhere_collect(struct pf_tls_flow_env *env,
 /* A collect, or pf_elsewhere_unwrapped, would find something. */
 bool pf_elsewhere_is_ready(const struct pf_elsewhere *e);
 
+/* To be called when a direction was fed: if it cannot go on before its runs are back, they are
+ * brought back now. So a gap is judged by the same bytes behind it for any number of workers, and
+ * what is held behind it stays little. */
+PF_MUST_USE enum pf_status pf_elsewhere_catch_up(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
+                                                 enum pf_dir dir);
+
 /* Brings everything of this flow back, working on it if need be. */
 PF_MUST_USE enum pf_status pf_elsewhere_settle(struct pf_tls_flow_env *env, struct pf_tls_flow *t);
 

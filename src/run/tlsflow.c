@@ -255,7 +255,8 @@ enum pf_status pf_tls_flow_feed(struct pf_tls_flow_env *env, struct pf_tls_flow 
         return PF_OK;
     }
     enum pf_status st = feed_piece(t->conn, dir_of(t, side), p);
-    return st == PF_OK ? pf_tls_flow_drive(env, t) : st;
+    st = st == PF_OK ? pf_tls_flow_drive(env, t) : st;
+    return st == PF_OK ? pf_elsewhere_catch_up(env, t, dir_of(t, side)) : st;
 }
 
 /* What has come into order on one side. */

@@ -157,6 +157,9 @@ PF_MUST_USE enum pf_status pf_conn_take_back(struct pf_conn *c, enum pf_dir dir,
                                              struct pf_detached_run *const *runs, size_t count,
                                              size_t consumed);
 
+/* What comes next in the direction cannot be read before all its detached runs are back. */
+bool pf_conn_is_held_up(const struct pf_conn *c, enum pf_dir dir);
+
 /* pre_master: 48 bytes, or NULL when the key did not fit. */
 PF_MUST_USE enum pf_status pf_conn_unwrapped(struct pf_conn *c, const uint8_t *pre_master);
 

@@ -123,3 +123,10 @@ enum pf_status pf_conn_take_back(struct pf_conn *c, enum pf_dir dir,
     h->chain = runs[0]->chain; /* behind the last record that was opened, or tried */
     return st;
 }
+
+bool pf_conn_is_held_up(const struct pf_conn *c, enum pf_dir dir)
+{
+    const struct pf_half *h = &c->half[dir];
+    struct pf_frame next;
+    return h->detached > 0 && pf_stream_frame(&h->in, h->framed, &next) != PF_FRAME_MORE;
+}
