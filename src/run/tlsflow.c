@@ -155,6 +155,8 @@ static enum pf_status do_gap(struct pf_tls_flow_env *env, struct pf_tls_flow *t,
         .records = lost->records,
         .bytes = lost->bytes,
         .packet = lost->packet_after,
+        .packet_before = lost->packet_before,
+        .cipher_bytes = lost->cipher_bytes,
     };
     enum pf_status st = pf_chunks_gap(env->chunks, &t->ref, work->dir, &entry, env->err);
     if (st != PF_OK) {

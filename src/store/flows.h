@@ -34,10 +34,12 @@ enum pf_known { PF_NOT_KNOWN = 0, PF_NO, PF_YES };
 
 /* One gap as the flow's line shows it. */
 struct pf_flow_gap {
-    uint64_t offset;  /* plaintext offset */
-    uint64_t records; /* lost, or PF_UNKNOWN */
-    uint64_t bytes;   /* plaintext lost, or PF_UNKNOWN */
-    uint64_t packet;  /* first packet after it; 0: none */
+    uint64_t offset;        /* plaintext offset */
+    uint64_t records;       /* lost, or PF_UNKNOWN */
+    uint64_t bytes;         /* plaintext lost, or PF_UNKNOWN */
+    uint64_t packet;        /* first packet after it; 0: none */
+    uint64_t packet_before; /* 0: none */
+    uint64_t cipher_bytes;  /* of the stream that were not captured */
 };
 
 /* A packet that claimed bytes of the stream to be other than what verified: forged, or damaged. */

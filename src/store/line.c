@@ -81,6 +81,9 @@ static void set_gaps(struct pf_json *j, const struct pf_flow_dir_info *info)
         pf_json_number(j, "records", gap->records);
         pf_json_number(j, "bytes", gap->bytes);
         pf_json_number(j, "packet", gap->packet == 0 ? PF_UNKNOWN : gap->packet);
+        pf_json_number(j, "packet_before",
+                       gap->packet_before == 0 ? PF_UNKNOWN : gap->packet_before);
+        pf_json_number(j, "cipher_bytes", gap->cipher_bytes);
         pf_json_close(j, '}');
     }
     pf_json_close(j, ']');

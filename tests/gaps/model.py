@@ -156,8 +156,11 @@ def check_direction(checks, what, clean, expected, result, number, side):
     if checks.that(len(gaps) == len(told), what, "gaps", gaps, "not", [g[0] for g in told]):
         for got, wanted in zip(gaps, told):
             check_gap(checks, what, clean, got, wanted)
-    shown = [(g["offset"], g["records"], g["bytes"], g["packet"]) for g in flow["gaps"]]
-    checks.that(shown == [(g.offset, g.records, g.bytes, g.after or None) for g in gaps], what,
+    names = ("offset", "records", "bytes", "packet", "packet_before", "cipher_bytes")
+    shown = [tuple(g[name] for name in names) for g in flow["gaps"]]
+    told = [(g.offset, g.records, g.bytes, g.after or None, g.before or None, g.cipher)
+            for g in gaps]
+    checks.that(shown == told, what,
                 "flows.jsonl tells other gaps than the index")
     for name in ("records", "bytes"):
         numbers = [getattr(g, name) for g in gaps]

@@ -88,8 +88,12 @@ static void lists_hold_what_they_were_given(void **state)
 {
     (void)state;
     static const struct pf_flow_gap gaps[] = {
-        {.offset = 1, .records = PF_UNKNOWN, .bytes = 7, .packet = 0},
-        {.offset = UINT64_C(1) << 62, .records = 2, .bytes = PF_UNKNOWN, .packet = 9}};
+        {.offset = 1, .records = PF_UNKNOWN, .bytes = 7, .packet = 0, .packet_before = 8},
+        {.offset = UINT64_C(1) << 62,
+         .records = 2,
+         .bytes = PF_UNKNOWN,
+         .packet = 9,
+         .cipher_bytes = 1448}};
     static const struct pf_flow_conflict conflicts[] = {{.packet = 4, .offset = 5},
                                                         {.packet = 6, .true_packet = 3}};
     struct pf_flow_info info = plain_info();
@@ -104,8 +108,10 @@ static void lists_hold_what_they_were_given(void **state)
     same_as_jansson(&info);
     static const char expected[] =
         "\"s2c\":{\"records\":0,\"bytes\":0,\"missing_records\":null,\"missing_bytes\":null,"
-        "\"gaps\":[{\"offset\":1,\"records\":null,\"bytes\":7,\"packet\":null},"
-        "{\"offset\":4611686018427387904,\"records\":2,\"bytes\":null,\"packet\":9}],"
+        "\"gaps\":[{\"offset\":1,\"records\":null,\"bytes\":7,\"packet\":null,"
+        "\"packet_before\":8,\"cipher_bytes\":0},"
+        "{\"offset\":4611686018427387904,\"records\":2,\"bytes\":null,\"packet\":9,"
+        "\"packet_before\":null,\"cipher_bytes\":1448}],"
         "\"conflicts\":40,\"conflict_list\":[{\"packet\":4,\"true_packet\":null,\"offset\":5},"
         "{\"packet\":6,\"true_packet\":3,\"offset\":0}],\"clear_bytes\":11}}";
     assert_true(text.len > sizeof expected);

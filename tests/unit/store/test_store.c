@@ -192,7 +192,8 @@ static void a_line_has_the_fields_in_their_order(void **state)
         "\"c2s\":{\"records\":0,\"bytes\":0,\"missing_records\":0,\"missing_bytes\":0,\"gaps\":[],";
     assert_non_null(strstr(text, expected));
     assert_non_null(strstr(text, "\"gaps\":[{\"offset\":6000,\"records\":1,\"bytes\":77,"
-                                 "\"packet\":2025}]"));
+                                 "\"packet\":2025,\"packet_before\":null,"
+                                 "\"cipher_bytes\":0}]"));
     free(text);
 }
 
