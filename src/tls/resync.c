@@ -264,6 +264,16 @@ static void pass_over(struct pf_half *h, const struct pf_frame *f, bool certain)
     pf_copies_passed(h, end);
 }
 
+/* Something that looks like a record, up to where the next one begins or the captured bytes end: in
+ * an honest capture such a thing is one. */
+static bool is_whole(const struct pf_half *h, const struct pf_frame *f)
+{
+    struct pf_span behind =
+        pf_stream_peek(&h->in, f->pos + PF_RECORD_HEADER_LEN + (uint64_t)f->body_len);
+    struct pf_frame next;
+    return behind.len == 0 || (pf_frame_parse(behind, &next) && pf_resync_fits(h, &next));
+}
+
 static enum pf_status not_found(struct pf_conn *c, struct pf_half *h, const struct pf_frame *f)
 {
     struct pf_loss *l = &h->loss;
@@ -275,6 +285,7 @@ static enum pf_status not_found(struct pf_conn *c, struct pf_half *h, const stru
         pass_over(h, f, false);
         return PF_END;
     }
+    h->rejected += is_whole(h, f) ? 1 : 0;
     if (!l->poor && ++l->headers > HEADERS_PER_GAP) {
         return give_up(h);
     }

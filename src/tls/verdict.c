@@ -199,9 +199,9 @@ static enum pf_reason why_locked(struct pf_conn *c, const struct pf_handshake *h
 static enum pf_reason why_given_up(struct pf_conn *c)
 {
     if (c->half[0].search_limit || c->half[1].search_limit) {
-        say(c, "packets are missing from the capture, and the search for where a direction goes on "
-               "behind them was given up at its limit of trials");
-        return PF_REASON_LIMIT_REACHED;
+        say(c, "what lies behind a gap verifies under no key and number that was tried: it is not "
+               "of this connection, or too far behind the last record that does");
+        return PF_REASON_RECORD_REJECTED;
     }
     say(c, "packets are missing from the capture, and with them what the compression (DEFLATE) "
            "refers to: nothing behind the gap can be read");
