@@ -55,6 +55,7 @@ struct pf_loss {
     uint64_t plain_bytes;  /* of the cut and rejected ones */
     uint64_t cipher_bytes; /* bytes that were not captured */
     uint64_t since_opened; /* stream bytes since the last record that was opened */
+    uint64_t whole_at;     /* where pf_resync_covers_record saw one */
     uint64_t packet_before;
     uint64_t packet_after;
     uint64_t records; /* when told; UINT64_MAX: not known */
@@ -331,6 +332,11 @@ void pf_resync_rejected(struct pf_half *h, const struct pf_frame *f, uint64_t pa
 /* Whether the length of a record that did not verify is not true: no record begins where it ends.
  */
 bool pf_resync_is_false(const struct pf_half *h, const struct pf_frame *f);
+
+/* The header at h->framed claims more than there is before a gap or the end, and in what is there
+ * lies a whole record with another behind it, or nothing: most likely the claim is not true. In an
+ * honest capture: one in ten million such headers. */
+bool pf_resync_covers_record(struct pf_half *h);
 
 /* Finds the next record and its sequence number while h->loss.open. PF_OK: *work tells the loss. */
 PF_MUST_USE enum pf_status pf_resync_step(struct pf_conn *c, enum pf_dir dir, struct pf_work *work);

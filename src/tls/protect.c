@@ -184,6 +184,10 @@ static enum pf_status frame_records(struct pf_conn *c, enum pf_dir dir, struct p
     if (r == PF_FRAME_WHOLE) {
         return on_other(c, dir, &f);
     }
+    if (r == PF_FRAME_CUT && pf_resync_covers_record(h)) {
+        pf_resync_lost_frame(h);
+        return PF_END;
+    }
     if (r == PF_FRAME_CUT || r == PF_FRAME_GAP) {
         pf_resync_begin(h, r == PF_FRAME_CUT ? &f : NULL);
         return PF_END;

@@ -305,6 +305,9 @@ static enum pf_status none_ahead(struct pf_half *h, const struct pf_frame *f,
     switch (after) {
     case PF_FRAME_CUT:
     case PF_FRAME_GAP:
+        if (after == PF_FRAME_CUT && pf_resync_covers_record(h)) {
+            break;
+        }
         /* A header that was found by looking is not proved yet: its length is not relied on. */
         known = after == PF_FRAME_CUT && !h->loss.scanned && pf_resync_fits(h, f);
         pf_resync_begin(h, known ? f : NULL);
@@ -481,6 +484,43 @@ enum pf_status pf_resync_step(struct pf_conn *c, enum pf_dir dir, struct pf_work
     return st == PF_AGAIN && c->final ? pf_resync_end(c, dir, work) : st;
 }
 
+/* A record of which all is there, and behind it what can begin another one. */
+static bool is_whole_record(const struct pf_half *h, struct pf_span bytes)
+{
+    struct pf_frame f;
+    struct pf_frame next;
+    if (!pf_frame_parse(bytes, &f) || !pf_resync_fits(h, &f) ||
+        bytes.len - PF_RECORD_HEADER_LEN < f.body_len) {
+        return false;
+    }
+    size_t end = PF_RECORD_HEADER_LEN + (size_t)f.body_len;
+    struct pf_span behind = {bytes.ptr + end, bytes.len - end};
+    return behind.len < PF_RECORD_HEADER_LEN ||
+           (pf_frame_parse(behind, &next) && pf_resync_fits(h, &next));
+}
+
+bool pf_resync_covers_record(struct pf_half *h)
+{
+    struct pf_span bytes = pf_stream_peek(&h->in, h->framed);
+    const uint8_t major = PF_VERSION_SSL3 >> 8;
+    if (!h->chain_live || bytes.len < 2 * PF_RECORD_HEADER_LEN) {
+        return false;
+    }
+    if (h->framed < h->loss.whole_at) {
+        return true; /* so that many such headers do not make it quadratic */
+    }
+    const uint8_t *end = bytes.ptr + bytes.len;
+    const uint8_t *at = bytes.ptr + 2; /* of a version: a header begins one byte before */
+    while ((at = memchr(at, major, (size_t)(end - at))) != NULL) {
+        if (is_whole_record(h, (struct pf_span){at - 1, (size_t)(end - at) + 1})) {
+            h->loss.whole_at = h->framed + (uint64_t)(at - 1 - bytes.ptr);
+            return true;
+        }
+        at++;
+    }
+    return false;
+}
+
 /* The capture ends in the middle of a record. */
 static void lose_tail(struct pf_half *h, uint64_t end)
 {
@@ -502,8 +542,14 @@ enum pf_status pf_resync_end(struct pf_conn *c, enum pf_dir dir, struct pf_work 
 {
     struct pf_half *h = &c->half[dir];
     uint64_t end = pf_stream_end(&h->in);
+    struct pf_frame f;
     (void)c;
     if (end > h->framed && h->chain_live && h->loss.skip == 0) {
+        bool cut = pf_stream_frame(&h->in, h->framed, &f) == PF_FRAME_MORE;
+        if (cut && pf_resync_covers_record(h)) {
+            pf_resync_lost_frame(h);
+            return PF_END;
+        }
         lose_tail(h, end);
     }
     h->framed = end;
