@@ -120,7 +120,7 @@ struct pf_half {
     bool plain_cut;     /* something of the handshake was not captured */
     bool ended;         /* close_notify seen */
     bool limit;         /* held bytes hit their cap */
-    bool search_limit;  /* a search behind a gap ended at its budget: what follows verifies not */
+    bool search_limit;  /* a search behind a gap ended at its budget: what follows is not placed */
     bool window_lost;   /* DEFLATE: what follows a gap cannot be inflated */
     bool updated;       /* TLS 1.3: the last record was a KeyUpdate; the next is under other keys */
     bool tls_inside;    /* another TLS connection runs inside */

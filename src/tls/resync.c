@@ -285,7 +285,7 @@ static enum pf_status not_found(struct pf_conn *c, struct pf_half *h, const stru
         pass_over(h, f, false);
         return PF_END;
     }
-    h->rejected += is_whole(h, f) ? 1 : 0;
+    h->rejected += !l->poor && is_whole(h, f) ? 1 : 0;
     if (!l->poor && ++l->headers > HEADERS_PER_GAP) {
         return give_up(h);
     }

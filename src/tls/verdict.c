@@ -199,9 +199,10 @@ static enum pf_reason why_locked(struct pf_conn *c, const struct pf_handshake *h
 static enum pf_reason why_given_up(struct pf_conn *c)
 {
     if (c->half[0].search_limit || c->half[1].search_limit) {
-        say(c, "what lies behind a gap verifies under no key and number that was tried: it is not "
-               "of this connection, or too far behind the last record that does");
-        return PF_REASON_RECORD_REJECTED;
+        say(c, "packets are missing from the capture; what lies behind a gap verifies under no "
+               "number that was tried: it is too far behind the last record, or not of this "
+               "connection");
+        return PF_REASON_BYTES_MISSING;
     }
     say(c, "packets are missing from the capture, and with them what the compression (DEFLATE) "
            "refers to: nothing behind the gap can be read");
