@@ -50,6 +50,8 @@ SUITES = {
     "cbc384-12": "--suite ECDHE-RSA-AES256-SHA384 --etm off",
     "camellia-12": "--suite DHE-RSA-CAMELLIA128-SHA256",
     "aria-12": "--suite ECDHE-ARIA128-GCM-SHA256",
+    "rc4-10": "--suite RC4-MD5 --version tls1.0",
+    "rc4-12": "--suite RC4-SHA",
     "gcm-13": "--suite TLS_AES_128_GCM_SHA256",
     "gcm256-13": "--suite TLS_AES_256_GCM_SHA384",
     "chacha-13": "--suite TLS_CHACHA20_POLY1305_SHA256",

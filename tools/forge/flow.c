@@ -2,6 +2,7 @@
 #include "forge/flow.h"
 
 #include <openssl/err.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* One whole flow, less what adding up shares loses. */
@@ -53,9 +54,24 @@ void forge_flow_fini(struct forge_flow *f)
         forge_stream_fini(&f->stream[dir]);
         forge_ledger_fini(&f->ledger[dir]);
         EVP_MD_CTX_free(f->received[dir]);
+        forge_rc4_fini(&f->rc4[dir]);
     }
     forge_conn_fini(&f->conn);
     forge_peers_fini(&f->peers);
+}
+
+static void send_records(struct forge_flow *f, enum pf_dir dir, const uint8_t *ptr, size_t len)
+{
+    uint8_t *copy = NULL;
+    if (f->profile->suite.rc4 != 0) { /* the receiver reads what libssl wrote */
+        copy = forge_alloc(len);
+        memcpy(copy, ptr, len);
+        ptr = copy;
+        forge_rc4_translate(&f->rc4[dir], dir == PF_C2S ? f->peers.client : f->peers.server,
+                            &f->profile->suite, copy, len);
+    }
+    forge_sender_data(&f->world->sender, &f->conn, dir, ptr, len);
+    free(copy);
 }
 
 /* Puts on the wire what libssl wrote in one direction. */
@@ -63,7 +79,7 @@ static void transmit(struct forge_flow *f, enum pf_dir dir)
 {
     struct forge_pipe *p = &f->peers.pipe[dir];
     if (p->len > p->sent) {
-        forge_sender_data(&f->world->sender, &f->conn, dir, p->ptr + p->sent, p->len - p->sent);
+        send_records(f, dir, p->ptr + p->sent, p->len - p->sent);
         p->sent = p->len;
         forge_sender_wait(&f->world->sender, forge_rng_range(&f->world->rng, 1000, 20000));
     }

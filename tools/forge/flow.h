@@ -13,6 +13,7 @@
 #include "forge/content.h"
 #include "forge/ledger.h"
 #include "forge/peers.h"
+#include "forge/rc4.h"
 #include "forge/sender.h"
 
 enum { FORGE_STEP_MIN = 8192, FORGE_STEP_MAX = 98304 };
@@ -49,6 +50,7 @@ struct forge_flow {
     struct forge_stream stream[FORGE_DIRS];
     uint8_t client_random[SSL3_RANDOM_SIZE]; /* this and the next of the first handshake */
     bool resumed;
+    struct forge_rc4 rc4[FORGE_DIRS];
     EVP_MD_CTX *received[FORGE_DIRS]; /* with --check, else NULL */
     struct forge_ledger ledger[FORGE_DIRS];
     uint64_t writes; /* of the server */

@@ -178,7 +178,8 @@ static SSL_CTX *make_ctx(struct forge_profile *p, const struct forge_options *o,
     must(SSL_CTX_set_min_proto_version(ctx, p->suite.version), "TLS version");
     must(SSL_CTX_set_max_proto_version(ctx, p->suite.version), "TLS version");
     uint64_t options = o->resume_by == FORGE_ID ? SSL_OP_NO_TICKET : 0;
-    options |= o->ems ? 0 : SSL_OP_NO_EXTENDED_MASTER_SECRET;
+    /* The hash of an RC4 suite's handshake is of other hellos than those on the wire (RFC 7627). */
+    options |= o->ems && p->suite.rc4 == 0 ? 0 : SSL_OP_NO_EXTENDED_MASTER_SECRET;
     options |= o->etm ? 0 : SSL_OP_NO_ENCRYPT_THEN_MAC;
     SSL_CTX_set_options(ctx, options | SSL_OP_ALLOW_CLIENT_RENEGOTIATION);
     if (o->max_fragment != 0) {
@@ -208,6 +209,9 @@ void forge_profile_init(struct forge_profile *p, const struct forge_options *o,
                         FILE *keylog)
 {
     *p = (struct forge_profile){.suite = *suite, .psk = o->psk, .keylog = keylog};
+    if (suite->rc4 != 0 && o->renegotiate > 0) {
+        forge_die("%s does not go with --renegotiate", suite->name);
+    }
     p->client = make_ctx(p, o, TLS_client_method());
     p->server = make_ctx(p, o, TLS_server_method());
     use_key(p->server, suite->ecdsa ? &ids->ec : &ids->rsa);

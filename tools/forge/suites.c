@@ -13,6 +13,19 @@ static const int VERSIONS[] = {0, TLS1_VERSION, TLS1_1_VERSION, TLS1_2_VERSION, 
 static const char *const DEFAULTS[] = {"AES128-GCM-SHA256", "AES128-SHA", "AES128-SHA",
                                        "AES128-GCM-SHA256", "TLS_AES_128_GCM_SHA256"};
 
+/* RFC 5246 appendix A.5, RFC 4492: suites that libssl has no more, and those that only lack RC4. */
+static const struct {
+    uint16_t number;
+    const char *name;
+    const char *iana;
+    const char *carrier;
+} RC4[] = {
+    {0x0004, "RC4-MD5", "TLS_RSA_WITH_RC4_128_MD5", "NULL-MD5"},
+    {0x0005, "RC4-SHA", "TLS_RSA_WITH_RC4_128_SHA", "NULL-SHA"},
+    {0xC011, "ECDHE-RSA-RC4-SHA", "TLS_ECDHE_RSA_WITH_RC4_128_SHA", "ECDHE-RSA-NULL-SHA"},
+};
+enum { RC4_COUNT = sizeof RC4 / sizeof RC4[0] };
+
 static SSL_CTX *ctx_with_all(void)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_method());
@@ -62,6 +75,13 @@ struct forge_suite forge_suite_find(const char *name, int version)
     STACK_OF(SSL_CIPHER) *all = SSL_CTX_get_ciphers(ctx);
     struct forge_suite found = {0};
     const char *wanted = name != NULL ? name : DEFAULTS[version];
+    for (size_t i = 0; i < RC4_COUNT; i++) {
+        if (strcmp(wanted, RC4[i].name) == 0 || strcmp(wanted, RC4[i].iana) == 0) {
+            found = (struct forge_suite){
+                .rc4 = RC4[i].number, .name = RC4[i].name, .iana = RC4[i].iana};
+            wanted = RC4[i].carrier;
+        }
+    }
     for (int i = 0; i < sk_SSL_CIPHER_num(all) && found.cipher == NULL; i++) {
         const SSL_CIPHER *c = sk_SSL_CIPHER_value(all, i);
         if (is_named(c, wanted)) {
@@ -79,6 +99,10 @@ struct forge_suite forge_suite_find(const char *name, int version)
     }
     found.ecdsa = SSL_CIPHER_get_auth_nid(found.cipher) == NID_auth_ecdsa;
     found.psk = uses_psk(found.cipher);
+    if (found.rc4 == 0) {
+        found.name = SSL_CIPHER_get_name(found.cipher);
+        found.iana = SSL_CIPHER_standard_name(found.cipher);
+    }
     return found;
 }
 
@@ -95,6 +119,9 @@ void forge_suites_print(void)
                                                       : "tls1.0-tls1.2";
         printf("%-34s %-48s %s%s\n", SSL_CIPHER_get_name(c), iana != NULL ? iana : "-", since,
                uses_psk(c) ? " (--psk)" : "");
+    }
+    for (size_t i = 0; i < RC4_COUNT; i++) {
+        printf("%-34s %-48s tls1.0-tls1.2\n", RC4[i].name, RC4[i].iana);
     }
     SSL_CTX_free(ctx);
 }

@@ -11,10 +11,14 @@
 
 #include <openssl/ssl.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 /* What the two ends must bring for a suite. */
 struct forge_suite {
-    const SSL_CIPHER *cipher;
+    const SSL_CIPHER *cipher; /* of an RC4 suite: the same without a cipher (forge/rc4.h) */
+    uint16_t rc4;             /* its number, if it is one; else 0 */
+    const char *name;         /* OpenSSL's */
+    const char *iana;
     int version; /* TLS1_VERSION … TLS1_3_VERSION */
     bool ecdsa;
     bool psk;

@@ -103,15 +103,14 @@ static json_t *drops(const struct forge_lane *lane)
 static json_t *flow_line(struct forge_flow *f)
 {
     const struct forge_lane *lane = &f->conn.lane;
-    const SSL_CIPHER *cipher = SSL_get_current_cipher(f->peers.server);
     json_t *line = json_object();
     json_object_set_new(line, "flow", json_integer((json_int_t)lane->number));
     json_object_set_new(line, "ts_ns", json_integer(lane->first_ns));
     put_end(line, &f->conn.link, PF_C2S, "id.orig_h", "id.orig_p");
     put_end(line, &f->conn.link, PF_S2C, "id.resp_h", "id.resp_p");
     json_object_set_new(line, "version", json_string(version_name(f->profile->suite.version)));
-    json_object_set_new(line, "cipher", json_string(SSL_CIPHER_standard_name(cipher)));
-    json_object_set_new(line, "suite", json_string(SSL_CIPHER_get_name(cipher)));
+    json_object_set_new(line, "cipher", json_string(f->profile->suite.iana));
+    json_object_set_new(line, "suite", json_string(f->profile->suite.name));
     json_object_set_new(line, "resumed", json_boolean(f->resumed));
     json_object_set_new(line, "client_random", hex(f->client_random, sizeof f->client_random));
     json_object_set_new(line, "renegotiations", json_integer(f->renegotiations));
