@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tls/ghash.h"
 
+#include "tls/clmul.h"
+
 #include <endian.h>
 #include <string.h>
 
@@ -44,6 +46,11 @@ void pf_gf128_store(struct pf_gf128 x, uint8_t bytes[16])
 
 struct pf_gf128 pf_gf128_mul(struct pf_gf128 a, struct pf_gf128 b)
 {
+    return pf_clmul_is_there() ? pf_clmul(a, b) : pf_gf128_mul_portable(a, b);
+}
+
+struct pf_gf128 pf_gf128_mul_portable(struct pf_gf128 a, struct pf_gf128 b)
+{
     struct pf_gf128 z = {0, 0};
     for (int i = 0; i < 128; i++) {
         uint64_t bit = (i < 64 ? a.hi >> (63 - i) : a.lo >> (127 - i)) & 1;
@@ -71,20 +78,37 @@ struct pf_gf128 pf_gf128_power(struct pf_gf128 x, uint64_t exponent)
     return z;
 }
 
-/* The field has 2^128 - 1 elements besides 0: 1/x = x^(2^128 - 2), the product of x^2, x^4 … */
+/* The field has 2^128 - 1 elements besides 0: 1/x = x^(2^128 - 2). From x^(2^n - 1) follow those of
+ * 2n and 2n + 1, and so that of 127 (Itoh, Tsujii). */
 struct pf_gf128 pf_gf128_inverse(struct pf_gf128 x)
 {
-    struct pf_gf128 z = one();
-    for (int i = 1; i < 128; i++) {
-        x = pf_gf128_mul(x, x);
-        z = pf_gf128_mul(z, x);
+    struct pf_gf128 z = x;
+    for (int n = 1; n < 127; n = 2 * n + 1) {
+        struct pf_gf128 raised = z;
+        for (int i = 0; i < n; i++) {
+            raised = pf_gf128_mul(raised, raised);
+        }
+        z = pf_gf128_mul(raised, z);
+        z = pf_gf128_mul(pf_gf128_mul(z, z), x);
     }
-    return z;
+    return pf_gf128_mul(z, z);
 }
 
 void pf_ghash_key(struct pf_ghash *ghash, const uint8_t h[16])
 {
+    if (!pf_clmul_is_there()) {
+        pf_ghash_key_portable(ghash, h);
+        return;
+    }
+    ghash->by_processor = true;
+    ghash->h = pf_gf128_load(h);
+}
+
+void pf_ghash_key_portable(struct pf_ghash *ghash, const uint8_t h[16])
+{
     struct pf_gf128 multiple = pf_gf128_load(h);
+    ghash->by_processor = false;
+    ghash->h = multiple;
     ghash->multiple[0] = (struct pf_gf128){0, 0};
     for (unsigned bit = 8; bit > 0; bit >>= 1) {
         ghash->multiple[bit] = multiple;
@@ -106,6 +130,9 @@ static const uint64_t fold[16] = {
 static struct pf_gf128 times_h(const struct pf_ghash *ghash, struct pf_gf128 x)
 {
     struct pf_gf128 z = {0, 0};
+    if (ghash->by_processor) {
+        return pf_clmul(x, ghash->h);
+    }
     for (int i = 0; i < 32; i++) {
         uint64_t word = i < 16 ? x.lo : x.hi;
         struct pf_gf128 m = ghash->multiple[(word >> (4 * (i % 16))) & 15];
@@ -119,7 +146,10 @@ static struct pf_gf128 times_h(const struct pf_ghash *ghash, struct pf_gf128 x)
 static struct pf_gf128 absorb(const struct pf_ghash *ghash, struct pf_gf128 y, struct pf_span bytes)
 {
     size_t whole = bytes.len - bytes.len % 16;
-    for (size_t i = 0; i < whole; i += 16) {
+    if (ghash->by_processor) {
+        y = pf_clmul_absorb(ghash->h, y, bytes.ptr, whole / 16);
+    }
+    for (size_t i = 0; !ghash->by_processor && i < whole; i += 16) {
         y = times_h(ghash, add(y, pf_gf128_load(bytes.ptr + i)));
     }
     if (whole < bytes.len) {
