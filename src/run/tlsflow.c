@@ -465,6 +465,7 @@ static enum pf_status write_line(struct pf_tls_flow_env *env, const struct pf_tl
         .status = r->status,
         .reason = r->reason,
         .detail = r->detail,
+        .search_trials = r->trials,
     };
     if (r->cert_subject != NULL) {
         info.cert_subject =

@@ -68,6 +68,9 @@ static void set_handshake(struct pf_json *j, const struct pf_flow_info *info)
     pf_json_word(j, "status", pf_flow_status_name(info->status));
     pf_json_word(j, "reason", pf_reason_name(info->reason));
     set_own_text(j, "detail", info->detail);
+    if (info->search_trials > 0) {
+        pf_json_number(j, "search_trials", info->search_trials);
+    }
 }
 
 static void set_gaps(struct pf_json *j, const struct pf_flow_dir_info *info)

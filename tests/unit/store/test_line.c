@@ -118,6 +118,21 @@ static void lists_hold_what_they_were_given(void **state)
     assert_memory_equal(text.ptr + text.len - (sizeof expected - 1), expected, sizeof expected - 1);
 }
 
+/* How many numbers were tried for it is only said where any were. */
+static void trials_are_told_where_there_were_any(void **state)
+{
+    (void)state;
+    struct pf_flow_info info = plain_info();
+    json_t *o = parse(&info);
+    assert_null(json_object_get(o, "search_trials"));
+    json_decref(o);
+    info.search_trials = 8388608;
+    same_as_jansson(&info);
+    o = parse(&info);
+    assert_int_equal(json_integer_value(json_object_get(o, "search_trials")), 8388608);
+    json_decref(o);
+}
+
 static void addresses_are_as_inet_ntop_writes_them(void **state)
 {
     (void)state;
@@ -170,9 +185,10 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(every_captured_byte_is_made_safe), T(quotes_and_backslashes_come_back),
-        T(lists_hold_what_they_were_given),  T(addresses_are_as_inet_ntop_writes_them),
-        T(days_are_as_gmtime_has_them),      T(a_line_beyond_its_limit_is_told),
+        T(every_captured_byte_is_made_safe),       T(quotes_and_backslashes_come_back),
+        T(trials_are_told_where_there_were_any),   T(lists_hold_what_they_were_given),
+        T(addresses_are_as_inet_ntop_writes_them), T(days_are_as_gmtime_has_them),
+        T(a_line_beyond_its_limit_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
