@@ -162,6 +162,21 @@ static double kdf_ns(struct pf_kdf *kdf, uint16_t id, uint16_t version)
     return (now_ns() - start) / ROUNDS;
 }
 
+/* The keys behind a KeyUpdate. */
+static double update_ns(struct pf_kdf *kdf, uint16_t id)
+{
+    const struct pf_suite *suite = pf_suite_find(id);
+    struct pf_secret secret = {.len = (uint8_t)pf_hash_len(suite->prf)};
+    struct pf_keys keys;
+    enum { ROUNDS = 20000 };
+    double start = now_ns();
+    for (int i = 0; i < ROUNDS; i++) {
+        must(pf_kdf_tls13_update(kdf, suite, 0, &secret, &secret));
+        must(pf_kdf_tls13_keys(kdf, suite, 0, &secret, &keys));
+    }
+    return (now_ns() - start) / ROUNDS;
+}
+
 int main(void)
 {
     struct pf_crypt *crypt = NULL;
@@ -193,6 +208,8 @@ int main(void)
     bench_gap(crypt, 0xcca8, PF_VERSION_TLS12, 64);
     printf("keys,TLS 1.0,%.0f ns\nkeys,TLS 1.2,%.0f ns\n", kdf_ns(kdf, 0x002f, PF_VERSION_TLS10),
            kdf_ns(kdf, 0x003c, PF_VERSION_TLS12));
+    printf("keys,KeyUpdate SHA-256,%.0f ns\nkeys,KeyUpdate SHA-384,%.0f ns\n",
+           update_ns(kdf, 0x1301), update_ns(kdf, 0x1302));
     pf_kdf_free(kdf);
     pf_crypt_free(crypt);
     return 0;

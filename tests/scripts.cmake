@@ -72,6 +72,8 @@ if(TARGET plainflow)
   endforeach()
   if(NOT PF_SANITIZE) # sanitizers cost most where memory is touched
     pf_script(overlap cost 600 ${CMAKE_CURRENT_SOURCE_DIR}/overlap/cost)
+    # By hand: all suites, and at most twice the time.
+    pf_script(gaps cost 600 ${CMAKE_CURRENT_SOURCE_DIR}/gaps/cost 3 ChaCha 2.5)
   endif()
   pf_script(pipeline locked_protocols 60
     ${CMAKE_CURRENT_SOURCE_DIR}/pipeline/locked_protocols)

@@ -6,6 +6,7 @@
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/provider.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,6 +44,8 @@ static void engine_fini(struct pf_cipher_engine *engine)
         slot_fini(&engine->slots[i]);
     }
     free(engine->slots);
+    EVP_CIPHER_CTX_free(engine->block[0]);
+    EVP_CIPHER_CTX_free(engine->block[1]);
     EVP_CIPHER_free(engine->cipher);
 }
 
@@ -171,6 +174,37 @@ enum pf_status pf_cipher_slot(struct pf_crypt *crypt, const struct pf_keys *keys
     }
     slot->id = keys->id;
     return PF_OK;
+}
+
+static EVP_CIPHER_CTX *new_block(struct pf_crypt *crypt, const char *mode_name, bool encrypt)
+{
+    char name[32];
+    const char *dash = strrchr(mode_name, '-');
+    if (dash == NULL) {
+        return NULL;
+    }
+    snprintf(name, sizeof name, "%.*s-ECB", (int)(dash - mode_name), mode_name);
+    EVP_CIPHER *cipher = pf_cipher_fetch(crypt, name);
+    EVP_CIPHER_CTX *ctx = cipher != NULL ? EVP_CIPHER_CTX_new() : NULL;
+    if (ctx != NULL && EVP_CipherInit_ex2(ctx, cipher, NULL, NULL, encrypt, NULL) != 1) {
+        EVP_CIPHER_CTX_free(ctx);
+        ctx = NULL;
+    }
+    EVP_CIPHER_free(cipher);
+    return ctx;
+}
+
+EVP_CIPHER_CTX *pf_cipher_block(struct pf_crypt *crypt, const struct pf_keys *keys, bool encrypt)
+{
+    const struct pf_bulk *bulk = keys->suite->bulk;
+    EVP_CIPHER_CTX **ctx = &crypt->engines[bulk->row].block[encrypt];
+    if (*ctx == NULL) {
+        *ctx = new_block(crypt, bulk->evp_name, encrypt);
+    }
+    return *ctx != NULL && EVP_CipherInit_ex2(*ctx, NULL, keys->key, NULL, encrypt, NULL) == 1 &&
+                   EVP_CIPHER_CTX_set_padding(*ctx, 0) == 1
+               ? *ctx
+               : NULL;
 }
 
 const struct pf_mac *pf_cipher_mac(struct pf_crypt *crypt, const struct pf_keys *keys)

@@ -39,6 +39,7 @@ struct pf_cipher_engine {
     EVP_CIPHER *cipher; /* NULL until first used, or when it is not to be had */
     bool tried;
     struct pf_cipher_slot *slots; /* PF_CIPHER_WAYS of them */
+    EVP_CIPHER_CTX *block[2];     /* see pf_cipher_block; NULL until first used */
 };
 
 struct pf_mac_slot {
@@ -74,6 +75,10 @@ EVP_CIPHER *pf_cipher_fetch(struct pf_crypt *crypt, const char *name);
 /* The keyed context for keys; for GCM put together here its ghash is keyed too. */
 PF_MUST_USE enum pf_status pf_cipher_slot(struct pf_crypt *crypt, const struct pf_keys *keys,
                                           struct pf_cipher_slot **out);
+
+/* The block cipher under the mode of keys, for single blocks; encrypt: to encrypt them. It remains
+ * the crypt's, and is keyed anew by the next call. NULL: not to be had. */
+EVP_CIPHER_CTX *pf_cipher_block(struct pf_crypt *crypt, const struct pf_keys *keys, bool encrypt);
 
 /* The MAC of keys, keyed. */
 const struct pf_mac *pf_cipher_mac(struct pf_crypt *crypt, const struct pf_keys *keys);

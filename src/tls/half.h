@@ -60,12 +60,13 @@ struct pf_loss {
     uint64_t packet_after;
     uint64_t records; /* when told; UINT64_MAX: not known */
     uint64_t bytes;
-    uint32_t headers;     /* places that looked like a header and were none */
-    uint32_t trials;      /* spent on this gap */
-    uint32_t searches;    /* for the number of a record behind it */
-    uint64_t cost;        /* of searches, as far as the gap itself has paid for them */
-    uint64_t wait_until;  /* poor: the stream ends here */
-    uint64_t fund_wanted; /* poor: trials that the next such search must have */
+    uint32_t trials;     /* spent on this gap */
+    uint32_t searches;   /* for the number of a record behind it */
+    uint64_t vain_cost;  /* of the last thorough search, */
+    uint64_t brief_cost; /* and of the last other one */
+    uint8_t
+        first_tried; /* 1 + which of the records ahead it would begin with for the second time */
+    bool further;    /* it sees as far as any, not only a few records */
 };
 
 /* Large things first, flags last: there may be hundreds of thousands. */
@@ -86,7 +87,6 @@ struct pf_half {
     int64_t record_ts_ns;
     uint64_t late_seen;       /* late.c: secrets that had come at the last look, plus one */
     uint64_t seq;             /* of the next record to be opened */
-    uint64_t mean_body;       /* running mean of record bodies, for guesses after a gap */
     uint64_t nonce_offset;    /* TLS 1.2 AEAD: explicit nonce minus sequence number */
     uint64_t rejected;        /* records that did not verify */
     uint64_t gaps;            /* that were reported */
@@ -94,6 +94,9 @@ struct pf_half {
     uint64_t keyed;           /* position of the first record under the present keys */
     uint64_t keyed_seq;       /* its number */
     uint64_t keyed_lost;      /* bytes that were not captured since, in gaps that are told */
+    uint64_t lost_bytes;      /* and under all keys */
+    uint64_t past_records;    /* under former keys, lost ones included; */
+    uint64_t past_bytes;      /* theirs */
     uint64_t clear_end;       /* and under the first: nothing proves which bytes before are true */
     uint64_t wait_until;      /* waits: until the stream ends here, */
     uint64_t retry_at;        /* before the stream ends here no further copy is of use */
@@ -101,10 +104,12 @@ struct pf_half {
     uint64_t sync_until;      /* up to here runs were taken back: they are opened in place */
     uint64_t missing_records; /* UINT64_MAX: not known */
     uint64_t missing_bytes;
-    uint64_t search_cost; /* of searches, in trials of a small record */
+    uint64_t search_cost; /* of searches, in nanoseconds of a common processor */
     uint32_t wait_seen;   /* waits: or conn's copies_seen is more than this by: */
     uint32_t patience;    /* which doubles with every trial in vain */
     uint32_t trials;      /* spent on searches */
+    uint32_t gaps_passed; /* under keys */
+    uint32_t updates;     /* TLS 1.3: KeyUpdates */
     uint32_t detached;    /* runs that are being opened elsewhere */
     enum pf_stage stage;
     enum pf_phase phase;
@@ -358,11 +363,38 @@ void pf_loss_guess(struct pf_half *h);
 /* The records before h->framed, whose number is known, were not captured. */
 void pf_loss_before(struct pf_half *h);
 
-/* number.c: the record's number, proved; on PF_OK the loss is told and h->seq is that of the record
- * at h->framed. PF_ERR_REJECTED: none of those ahead verifies; PF_ERR_LIMIT: the budget is spent;
- * PF_AGAIN: more bytes would make the search cheaper, or are needed. */
+/* fund.c: what is left for searches, in nanoseconds. end: position behind the last byte that the
+ * search may see. */
+uint64_t pf_fund_left(const struct pf_half *h, uint64_t end);
+
+/* Too little to begin a search. */
+bool pf_fund_is_broke(const struct pf_half *h, uint64_t end);
+
+/* Pays for deriving keys; false: it cannot be paid. */
+bool pf_fund_pays_keys(struct pf_half *h, uint64_t end);
+
+/* What a search may see, however much more has come: whole records from h->framed on (one at
+ * least), and the position that counts as the stream's end. */
+struct pf_ahead {
+    const struct pf_frame *frames;
+    size_t count;
+    uint64_t end;
+    bool further; /* all that a search may see, or that there is */
+    bool last;    /* the latter */
+};
+
+/* number.c: the number of the record at h->framed, proved by it or by one of those behind it; on
+ * PF_OK the loss is told, and keys that came into force in the gap are installed.
+ * PF_ERR_REJECTED: none of those tried verifies, and h->loss.poor says whether more would have been
+ * tried, had it been paid for; PF_ERR_LIMIT: no search of this direction is made any more. */
 PF_MUST_USE enum pf_status pf_number_find(struct pf_conn *c, enum pf_dir dir,
-                                          const struct pf_frame *frames, size_t n);
+                                          const struct pf_ahead *ahead);
+
+/* All numbers that the record can have are soon tried. */
+bool pf_number_is_short(const struct pf_half *h);
+
+/* Other keys are about to be installed: what was under these tells how long records are. */
+void pf_number_keys_change(struct pf_half *h);
 
 /* late.c. Nothing opens this yet: may the secret still come? Then it is PF_BLOCKED. */
 bool pf_late_may_come(const struct pf_conn *c);

@@ -1,38 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Which sequence number the records behind a gap have. The search runs on one of the records ahead,
- * the smallest, because a trial costs by its length; TLS 1.3 may have changed keys in the gap.
+ * The number of the next record behind a gap: what is known of it, and the search for it, under the
+ * present keys and under those that may have come into force inside the gap. Likely numbers come
+ * first; none is tried twice.
  */
 #include "tls/half.h"
 
 enum {
     TRIALS_PER_GAP = 1 << 20, /* about a second at the dearest */
     TRIALS_PER_FLOW = 1 << 23,
-    TRIALS_WITHOUT_GAP =
-        32, /* of a search where nothing was lost, but spoiled; of large records 4 */
-    /* What may be spent, in trials of a small record. Of a direction so many, and one more for so
-     * many bytes of it; for a gap so many for a byte of what was captured behind it. So searching
-     * costs more than opening only where there is something to be found. */
-    FUND_FREE = 4096,
-    FUND_BYTES = 128,
-    FUND_AHEAD = 16,
-    FUND_AHEAD_MAX = 1 << 17,
-    FUND_UNPLACED = 1 << 17, /* RC4 behind a gap in the handshake: two numbers are searched */
-    TRIAL_BYTES = 1024,      /* a trial costs one more for so many bytes of the record, */
-    KEYSTREAM_BYTES = 256,   /* and RC4's search for so many bytes of keystream */
+    ENOUGH = 8,       /* records for a mean; before that they count with */
+    PRIOR_LEN = 8192, /* some of this length, header included */
+    SCALE = 1 << 20,
     /* TLS 1.3 key changes that one gap may hide: some, and one more for so many bytes of it. */
     GENERATIONS_MIN = 4,
     GENERATIONS_MAX = 64,
     GENERATION_BYTES = 16 * 1024,
-    GENERATION_TRIALS = 16, /* what deriving keys costs */
-    ENOUGH = 8,             /* records for a mean */
-    SCALE = 1 << 20,
+    KEY_UPDATE_LEN = 6, /* with its type */
+    BRIEF_REACH = 1,
     NEAR_REACH = 32,
     NEAR_SHARE = 128, /* and a further one for so many */
-    FEW_REACH = 1024,
     LIKELY_REACH = 64,
-    BRIEF_REACH = 1,
-    WINDOWS = 5
+    VAIN_SHARE = 4,
+    SHORT_AREA = 1600 /* bytes in which there are few numbers to try */
 };
 
 /* RC4, and where its keystream begins is not known. */
@@ -41,59 +31,99 @@ static bool is_unplaced(const struct pf_half *h)
     return h->loss.clear && h->chain.stream != NULL;
 }
 
+static bool is_tls13(const struct pf_half *h)
+{
+    return h->keys.version == PF_VERSION_TLS13;
+}
+
 static uint64_t less(uint64_t a, uint64_t b)
 {
     return a > b ? a - b : 0;
 }
 
-/* What the present gap can still pay for. */
-static uint64_t gap_fund(const struct pf_half *h)
+static uint64_t smaller(uint64_t a, uint64_t b)
 {
-    uint64_t ahead = (pf_stream_end(&h->in) - h->framed) * FUND_AHEAD;
-    return less(ahead < FUND_AHEAD_MAX ? ahead : FUND_AHEAD_MAX, h->loss.cost);
-}
-
-static uint64_t fund_left(const struct pf_half *h)
-{
-    uint64_t fund = FUND_FREE + pf_stream_end(&h->in) / FUND_BYTES;
-    return less(fund + (is_unplaced(h) ? FUND_UNPLACED : 0), h->search_cost) + gap_fund(h);
-}
-
-/* First from what the gap brings, then from what the direction has. */
-static void pay(struct pf_half *h, uint64_t cost)
-{
-    uint64_t gap = gap_fund(h);
-    h->loss.cost += cost < gap ? cost : gap;
-    h->search_cost += less(cost, gap);
+    return a < b ? a : b;
 }
 
 /*
  * Most losses are found at the first search or never: after a search in vain only the likeliest
- * numbers are tried, but for every time that the count of searches has doubled. So what a forger
- * spoils without hiding anything costs little more than it would have cost to open. A search that
- * ended for want of trials is made again when there are twice as many, or at the end.
+ * numbers are tried, unless it cost little of what there is to pay with, or the count of searches
+ * has doubled. A search that could not be paid is made again when there is twice as much to pay
+ * with, or at the end.
  */
-static bool is_thorough(const struct pf_conn *c, const struct pf_half *h)
+static bool is_thorough(const struct pf_half *h, const struct pf_ahead *ahead, uint64_t fund)
 {
     const struct pf_loss *l = &h->loss;
-    return l->poor ? c->final || fund_left(h) >= l->fund_wanted
-                   : (l->searches & (l->searches - 1)) == 0;
+    if (l->poor) {
+        return ahead->last || fund >= 2 * l->vain_cost;
+    }
+    return (l->searches & (l->searches - 1)) == 0 || fund >= VAIN_SHARE * l->vain_cost;
 }
 
-/* How many records so many bytes are, if they are as long as those under these keys were, or the
- * last few. */
-static uint64_t usual_count(const struct pf_half *h, uint64_t area, unsigned max_body)
+/* Records under the present keys that were opened or known to be lost, and their bytes. */
+static void under_these_keys(const struct pf_half *h, uint64_t *records, uint64_t *bytes)
 {
     const struct pf_loss *l = &h->loss;
-    uint64_t records = less(h->seq, h->keyed_seq);
-    uint64_t bytes = less(h->framed - h->keyed + h->keyed_lost + l->cipher_bytes, l->since_opened);
+    *records = less(h->seq, h->keyed_seq);
+    *bytes = less(h->framed - h->keyed + h->keyed_lost + l->cipher_bytes, l->since_opened);
+}
+
+void pf_number_keys_change(struct pf_half *h)
+{
+    uint64_t records;
+    uint64_t bytes;
+    under_these_keys(h, &records, &bytes);
+    h->past_records += records;
+    h->past_bytes += bytes;
+}
+
+static void so_far(const struct pf_half *h, uint64_t *records, uint64_t *bytes)
+{
+    under_these_keys(h, records, bytes);
+    *records += h->past_records;
+    *bytes += h->past_bytes;
+}
+
+/* How many records so many bytes are, if they are as long as those of this direction were. */
+static uint64_t usual_count(const struct pf_half *h, uint64_t area)
+{
+    uint64_t records;
+    uint64_t bytes;
+    so_far(h, &records, &bytes);
+    for (; records < ENOUGH; records++) {
+        bytes += PRIOR_LEN;
+    }
     for (; records > SCALE; records /= 2) {
         bytes /= 2;
     }
-    if (records >= ENOUGH && bytes / records > PF_RECORD_HEADER_LEN) {
-        return area < (uint64_t)1 << 40 ? area * records / bytes : area / (bytes / records);
+    if (bytes < records) {
+        return 0;
     }
-    return area / (PF_RECORD_HEADER_LEN + (h->mean_body > 0 ? h->mean_body : max_body));
+    return area < (uint64_t)1 << 40 ? area * records / bytes : area / (bytes / records);
+}
+
+/* How far off that may well be: of few records the mean says little. */
+static uint64_t usual_error(const struct pf_half *h, uint64_t count)
+{
+    uint64_t records;
+    uint64_t bytes;
+    uint64_t root = 2;
+    so_far(h, &records, &bytes);
+    while (root * root < records) {
+        root++;
+    }
+    return count / root;
+}
+
+/* The same, if they are as long as those ahead. */
+static uint64_t count_like(const struct pf_ahead *ahead, uint64_t area)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < ahead->count; i++) {
+        bytes += PF_RECORD_HEADER_LEN + ahead->frames[i].body_len;
+    }
+    return area / (bytes / ahead->count);
 }
 
 /* What is known of the number of the record at h->framed, under the keys from before the gap. */
@@ -105,8 +135,8 @@ static struct pf_seq_search bounds(const struct pf_half *h)
     pf_open_body_bounds(&h->keys, &min_body, &max_body);
     uint64_t smallest = PF_RECORD_HEADER_LEN + (uint64_t)min_body;
     uint64_t first = h->seq + l->cut;
-    /* Where nothing was lost, a record's header was spoiled. */
-    uint64_t inside = l->cipher_bytes > 0 ? usual_count(h, l->area, max_body) : l->area > 0;
+    uint64_t inside = usual_count(h, l->area);
+    inside += inside == 0 && l->area > 0 && l->cipher_bytes == 0; /* a header was spoiled */
     struct pf_seq_search s = {
         .lo = l->scanned || l->clear ? h->seq : first,
         .hi = first + l->rejected + l->area / smallest,
@@ -142,265 +172,344 @@ static struct pf_record record_of(const struct pf_half *h, const struct pf_frame
         .type = f->type, .version = f->version, .body = pf_stream_body(&h->in, f)};
 }
 
-/* What a trial costs, and *once, what the search costs before the first. */
-static uint64_t price(const struct pf_half *h, const struct pf_frame *f,
-                      const struct pf_seq_search *s, uint64_t *once)
+/* Numbers of one record, under keys of one generation: the present ones are of generation 0. */
+struct numbers {
+    unsigned generation;
+    struct pf_seq_range range;
+};
+
+enum { DONE_MAX = 8 };
+
+/* A search for one of the records ahead. */
+struct plan {
+    const struct pf_ahead *ahead;
+    size_t index; /* which of them */
+    struct pf_seq_search all;
+    struct numbers done[DONE_MAX]; /* tried already */
+    size_t done_count;
+    struct pf_keys keys; /* of the generation at work, if it is not the present one */
+    struct pf_secret secret;
+    enum pf_phase phase;
+    unsigned generation;
+    bool again;   /* the likeliest numbers of this record were tried by the search before */
+    uint64_t seq; /* that was found */
+};
+
+static void note_done(struct plan *p, unsigned generation, uint64_t lo, uint64_t hi)
 {
-    *once = h->chain.stream != NULL ? s->gap_bytes / KEYSTREAM_BYTES : 0;
-    return 1 + f->body_len / TRIAL_BYTES;
+    if (p->done_count < DONE_MAX) {
+        p->done[p->done_count++] = (struct numbers){generation, {lo, hi}};
+    }
 }
 
-/* One search, within what is left of the budgets. */
-static enum pf_status look(struct pf_conn *c, struct pf_half *h, const struct pf_keys *keys,
-                           const struct pf_frame *f, struct pf_seq_search *s, uint64_t *seq)
+/* One search, within what is left of the budgets. PF_AGAIN: it cannot be paid, or not to its end.
+ */
+static enum pf_status look(struct pf_conn *c, struct pf_half *h, struct plan *p,
+                           struct pf_seq_search s)
 {
     struct pf_loss *l = &h->loss;
+    const struct pf_frame *f = &p->ahead->frames[p->index];
+    const struct pf_keys *keys = p->generation > 0 ? &p->keys : &h->keys;
     if (l->trials >= TRIALS_PER_GAP || h->trials >= TRIALS_PER_FLOW) {
         return PF_ERR_LIMIT;
     }
-    uint64_t once;
-    uint64_t each = price(h, f, s, &once);
-    uint64_t fund = fund_left(h);
-    uint64_t affordable = fund > once ? (fund - once) / each : 0;
-    if (affordable == 0) {
-        l->poor = true;
-        return PF_ERR_REJECTED;
+    for (size_t i = 0; i < p->done_count && s.tried_count < PF_SEQ_TRIED; i++) {
+        if (p->done[i].generation == p->generation) {
+            s.tried[s.tried_count++] = p->done[i].range;
+        }
     }
-    uint32_t few = each < TRIALS_WITHOUT_GAP / 4 ? TRIALS_WITHOUT_GAP / (uint32_t)each : 4;
-    uint32_t most = l->cipher_bytes > 0 ? TRIALS_PER_GAP - l->trials : few;
+    struct pf_seq_cost cost = pf_open_seq_cost(keys, f->body_len, &s);
+    uint64_t affordable = less(pf_fund_left(h, p->ahead->end), cost.once) / cost.each;
+    if (affordable == 0) {
+        return PF_AGAIN;
+    }
+    uint32_t most = TRIALS_PER_GAP - l->trials;
     bool poor = affordable < most;
-    s->max_trials = poor ? (uint32_t)affordable : most;
+    s.max_trials = poor ? (uint32_t)affordable : most;
     uint32_t spent = 0;
     struct pf_record record = record_of(h, f);
     void *inflate = h->chain.inflate;
     h->chain.inflate = NULL; /* whether its window is lost depends on what is found */
-    enum pf_status st = pf_open_find_seq(c->env->crypt, keys, &h->chain, &record, s, seq, &spent);
+    enum pf_status st =
+        pf_open_find_seq(c->env->crypt, keys, &h->chain, &record, &s, &p->seq, &spent);
     h->chain.inflate = inflate;
     l->trials += spent;
     h->trials += spent;
-    pay(h, once + spent * each);
-    l->poor |= poor && st == PF_ERR_LIMIT;
-    bool brief = st == PF_ERR_LIMIT && (poor || l->cipher_bytes == 0);
-    return st == PF_ERR_MALFORMED || brief ? PF_ERR_REJECTED : st;
+    h->search_cost += cost.once + spent * cost.each;
+    if (st == PF_ERR_LIMIT && poor) {
+        return PF_AGAIN;
+    }
+    return st == PF_ERR_MALFORMED ? PF_ERR_REJECTED : st;
 }
 
 /*
  * RC4 when the gap began in the clear: where the keystream begins is not known, so every length
  * that the sealed part of the gap can have is tried.
  */
-static enum pf_status look_in_stream(struct pf_conn *c, struct pf_half *h, const struct pf_frame *f,
-                                     uint64_t *seq)
+static enum pf_status look_in_stream(struct pf_conn *c, struct pf_half *h, struct plan *p)
 {
     enum pf_status st = PF_ERR_REJECTED;
     unsigned min_body;
     unsigned max_body;
     pf_open_body_bounds(&h->keys, &min_body, &max_body);
-    for (uint64_t sealed = 0;
-         sealed <= h->loss.since_opened && st == PF_ERR_REJECTED && !h->loss.poor; sealed++) {
+    for (uint64_t sealed = 0; sealed <= h->loss.since_opened && st == PF_ERR_REJECTED; sealed++) {
         uint64_t most = sealed / (PF_RECORD_HEADER_LEN + min_body);
         if (most == 0 && sealed > 0) {
             continue;
         }
         struct pf_seq_search s = {
             .lo = sealed > 0, .hi = most, .likely = most, .gap_bytes = sealed};
-        st = look(c, h, &h->keys, f, &s, seq);
+        st = look(c, h, p, s);
     }
     return st;
 }
 
-/* Numbers of the record at h->framed: not further than reach from this one. */
-struct window {
-    uint64_t at;
-    uint64_t reach;
-    uint64_t fresh; /* and under keys that came into force in the gap: up to this one, */
-    bool brief;     /* the next of them only */
-};
-
-/* A search for one of the records ahead. */
-struct plan {
-    const struct pf_frame *frames;
-    size_t tries[2]; /* which of them: the cheapest, then the first */
-    struct pf_seq_search all;
-    struct window window[WINDOWS]; /* of numbers, one after the other; */
-    size_t windows;
-    uint64_t lo; /* that of now */
-    uint64_t hi;
-    uint64_t at;
-    uint64_t fresh;
-    bool brief;
-    uint64_t seq; /* that was found, and of which record */
-    size_t index;
-};
-
-/* Record `index` of those ahead, under the present keys. */
-static enum pf_status look_now(struct pf_conn *c, struct pf_half *h, struct plan *p)
-{
-    enum pf_status st = PF_ERR_REJECTED;
-    for (size_t i = 0; i < 2 && st == PF_ERR_REJECTED && (i == 0 || p->tries[0] != 0); i++) {
-        p->index = p->tries[i];
-        const struct pf_frame *f = &p->frames[p->index];
-        if (is_unplaced(h)) {
-            return look_in_stream(c, h, f, &p->seq);
-        }
-        struct pf_seq_search s = p->all;
-        s.lo = p->lo + p->index;
-        s.hi = p->hi + p->index;
-        s.likely = p->at + p->index;
-        s.gap_bytes += f->pos - p->frames[0].pos;
-        st = look(c, h, &h->keys, f, &s, &p->seq);
-    }
-    return st;
-}
-
-/* Keys that may have come into force inside the gap. */
-struct successor {
-    struct pf_keys keys;
-    struct pf_secret secret;
-    enum pf_phase phase;
-    unsigned rekeyed;
-};
-
-/* The records ahead, under keys whose numbers begin with 0 inside the gap; first: none of the lost
- * ones need have been under the old keys. */
-static enum pf_status look_fresh(struct pf_conn *c, struct pf_half *h, const struct pf_keys *keys,
-                                 struct plan *p, bool first)
-{
-    enum pf_status st = PF_ERR_REJECTED;
-    uint64_t lo = first ? p->lo - p->all.lo : 0;
-    uint64_t hi = first ? p->hi - h->seq : p->fresh;
-    for (size_t i = 0; i < 2 && st == PF_ERR_REJECTED && (i == 0 || p->tries[0] != 0); i++) {
-        p->index = p->tries[i];
-        struct pf_seq_search s = {.lo = lo + p->index,
-                                  .hi = hi + p->index,
-                                  .likely = (first ? p->at - p->all.lo : 0) + p->index};
-        st = look(c, h, keys, &p->frames[p->index], &s, &p->seq);
-    }
-    return st;
-}
-
-static unsigned generations(const struct pf_loss *l, const struct plan *p)
-{
-    if (p->brief || l->cipher_bytes == 0) {
-        return 1;
-    }
-    uint64_t n = GENERATIONS_MIN + l->area / GENERATION_BYTES;
-    return n < GENERATIONS_MAX ? (unsigned)n : GENERATIONS_MAX;
-}
-
-/* The same under the keys that may follow; on success they are in *next. */
-static enum pf_status look_later(struct pf_conn *c, enum pf_dir dir, struct plan *p,
-                                 struct successor *next)
+/* The next generation's keys. */
+static enum pf_status derive(struct pf_conn *c, enum pf_dir dir, struct plan *p)
 {
     struct pf_half *h = &c->half[dir];
     const struct pf_secret old_secret = h->secret;
     const enum pf_phase old_phase = h->phase;
-    enum pf_status st = PF_ERR_REJECTED;
-    for (unsigned g = 1; g <= generations(&h->loss, p) && st == PF_ERR_REJECTED; g++) {
-        h->loss.trials += GENERATION_TRIALS;
-        h->trials += GENERATION_TRIALS;
-        pay(h, GENERATION_TRIALS);
-        if (pf_tls13_next_keys(c, dir, &next->secret, &next->keys, &next->phase) != PF_OK) {
-            break;
-        }
-        next->rekeyed = g;
-        h->secret = next->secret;
-        h->phase = next->phase;
-        st = look_fresh(c, h, &next->keys, p, g == 1);
+    if (!pf_fund_pays_keys(h, p->ahead->end)) {
+        return PF_AGAIN;
     }
+    if (p->generation > 0) {
+        h->secret = p->secret;
+        h->phase = p->phase;
+    }
+    enum pf_status st = pf_tls13_next_keys(c, dir, &p->secret, &p->keys, &p->phase);
     h->secret = old_secret;
     h->phase = old_phase;
-    next->rekeyed = st == PF_OK ? next->rekeyed : 0;
+    p->generation++;
+    return st == PF_ERR_NOKEY ? PF_ERR_REJECTED : st;
+}
+
+/* Whether nothing that was lost need have been under the keys before this generation. */
+static bool begins_gap(const struct pf_half *h, unsigned generation)
+{
+    return generation == h->updated || (generation <= 1 && h->phase != PF_PHASE_TRAFFIC);
+}
+
+/* Numbers from lo to hi under the keys that were in force when the gap began, from `at` outward. */
+static enum pf_status look_now(struct pf_conn *c, enum pf_dir dir, struct plan *p, uint64_t at,
+                               struct pf_seq_range range)
+{
+    struct pf_half *h = &c->half[dir];
+    enum pf_status st = PF_ERR_REJECTED;
+    range.lo = range.lo > p->all.lo ? range.lo : p->all.lo;
+    range.hi = smaller(range.hi, p->all.hi);
+    if (range.lo > range.hi) {
+        return PF_ERR_REJECTED;
+    }
+    p->generation = 0;
+    if (p->again) {
+        uint64_t base = h->updated ? h->seq : 0;
+        note_done(p, h->updated, less(range.lo, base) + p->index, less(range.hi, base) + p->index);
+        return PF_ERR_REJECTED;
+    }
+    if (is_unplaced(h)) {
+        return look_in_stream(c, h, p);
+    }
+    for (;;) {
+        struct pf_seq_search s = p->all;
+        uint64_t base = p->generation == 0 ? 0 : h->seq;
+        s.lo = less(range.lo, base) + p->index;
+        s.hi = less(range.hi, base) + p->index;
+        s.likely = less(at, base) + p->index;
+        s.gap_bytes += p->ahead->frames[p->index].pos - p->ahead->frames[0].pos;
+        if (begins_gap(h, p->generation)) {
+            st = look(c, h, p, s);
+            note_done(p, p->generation, s.lo, s.hi);
+        }
+        if (st != PF_ERR_REJECTED || !is_tls13(h) || !begins_gap(h, p->generation + 1)) {
+            return st;
+        }
+        if ((st = derive(c, dir, p)) != PF_OK) {
+            return st;
+        }
+    }
+}
+
+/* Numbers up to hi under each of the keys that may have come into force inside the gap. */
+static enum pf_status look_later(struct pf_conn *c, enum pf_dir dir, struct plan *p, unsigned most,
+                                 uint64_t hi)
+{
+    struct pf_half *h = &c->half[dir];
+    enum pf_status st = PF_ERR_REJECTED;
+    p->generation = 0;
+    while (is_tls13(h) && p->generation < most && st == PF_ERR_REJECTED) {
+        st = derive(c, dir, p);
+        if (st == PF_OK) {
+            struct pf_seq_search s = {.lo = p->index, .hi = hi + p->index, .likely = p->index};
+            st = look(c, h, p, s);
+        }
+    }
     return st;
 }
 
-static enum pf_status adopt(struct pf_half *h, const struct successor *next, uint64_t first)
+/* How many key changes the gap may hide. */
+static unsigned generations(const struct pf_half *h)
 {
-    pf_loss_settle(h, first, next->rekeyed, h->phase);
-    h->secret = next->secret;
-    h->phase = next->phase;
-    enum pf_status st = pf_half_install(h, &next->keys, 0);
-    h->seq = first;
-    h->keyed_seq = first;
-    return st;
+    const struct pf_loss *l = &h->loss;
+    uint64_t n = l->cipher_bytes == 0 ? 1 : GENERATIONS_MIN + l->area / GENERATION_BYTES;
+    return n < GENERATIONS_MAX ? (unsigned)n : GENERATIONS_MAX;
+}
+
+/* As long as one, so that what is behind it may be under other keys. */
+static bool is_key_update(const struct pf_half *h, const struct pf_frame *f)
+{
+    return is_tls13(h) && f->body_len == (uint32_t)KEY_UPDATE_LEN + h->keys.suite->bulk->tag_len;
 }
 
 /* The cheapest record to try: the smallest, unless each needs the one before it. */
-static size_t cheapest(const struct pf_half *h, const struct pf_frame *frames, size_t n)
+static size_t cheapest(const struct pf_half *h, const struct pf_ahead *ahead)
 {
     size_t best = 0;
     bool in_order =
         pf_chain_is_sequential(&h->chain) ||
         (h->keys.suite->bulk->mode == PF_MODE_CBC && h->keys.version <= PF_VERSION_TLS10);
-    for (size_t i = 1; i < n && !in_order; i++) {
-        best = frames[i].body_len < frames[best].body_len ? i : best;
+    for (size_t i = 1; i < ahead->count && !in_order && !is_key_update(h, &ahead->frames[i - 1]);
+         i++) {
+        best = ahead->frames[i].body_len < ahead->frames[best].body_len ? i : best;
     }
     return best;
 }
 
-/* The likely numbers first, then all. What is solved, or walked through, is so
- * once. */
-static struct plan make_plan(const struct pf_half *h, const struct pf_frame *frames, size_t n,
-                             bool thorough)
+/* Around `at`, the further the further it is. */
+static enum pf_status look_near(struct pf_conn *c, enum pf_dir dir, struct plan *p, uint64_t at,
+                                uint64_t error)
 {
-    struct plan p = {.frames = frames, .tries = {cheapest(h, frames, n), 0}, .all = bounds(h)};
-    uint64_t likely = p.all.likely;
-    uint64_t range = p.all.hi - p.all.lo;
-    uint64_t twice = likely - h->seq + LIKELY_REACH;
-    if (!thorough) {
-        p.window[p.windows++] = (struct window){likely, BRIEF_REACH, BRIEF_REACH, true};
-        return p;
-    }
-    bool at_once = h->keys.suite->bulk->mode == PF_MODE_GCM || is_unplaced(h);
-    if (range > 2 * LIKELY_REACH && !at_once) {
-        uint64_t few = fewest(h);
-        uint64_t near = NEAR_REACH + (likely - h->seq) / NEAR_SHARE;
-        uint64_t below = few - h->seq < FEW_REACH ? few - h->seq : FEW_REACH;
-        p.window[p.windows++] = (struct window){likely, near, NEAR_REACH, true};
-        p.window[p.windows++] = (struct window){few, below + NEAR_REACH, NEAR_REACH, true};
-        p.window[p.windows++] = (struct window){likely, BRIEF_REACH, NEAR_REACH, false};
-        p.window[p.windows++] = (struct window){likely, twice, NEAR_REACH, true};
-    }
-    p.window[p.windows++] = (struct window){likely, range, p.all.hi - h->seq, false};
-    return p;
+    uint64_t reach = NEAR_REACH + less(at, p->all.lo) / NEAR_SHARE + error;
+    return look_now(c, dir, p, at, (struct pf_seq_range){less(at, reach), at + reach});
 }
 
-/* False: nothing of the window can be. */
-static bool open_window(struct plan *p, const struct window *w)
-{
-    p->at = w->at;
-    p->fresh = w->fresh;
-    p->brief = w->brief;
-    p->lo = w->at > p->all.lo + w->reach ? w->at - w->reach : p->all.lo;
-    p->hi = p->all.hi > w->at + w->reach ? w->at + w->reach : p->all.hi;
-    return p->lo <= p->hi;
-}
-
-enum pf_status pf_number_find(struct pf_conn *c, enum pf_dir dir, const struct pf_frame *frames,
-                              size_t n)
+/* Where the keys were seen to change they are as likely to have changed again after as many bytes:
+ * so often, and so many records each time, or twice as many. */
+static enum pf_status look_updated(struct pf_conn *c, enum pf_dir dir, struct plan *p)
 {
     struct pf_half *h = &c->half[dir];
+    uint64_t epoch = 1 + (h->framed + h->lost_bytes) / (h->updates + 1);
+    uint64_t often = 2 + 2 * h->loss.area / epoch;
+    uint64_t records = NEAR_REACH / 2 + 2 * usual_count(h, epoch);
+    return look_later(c, dir, p, (unsigned)smaller(often, GENERATIONS_MAX), records);
+}
+
+static bool is_at_once(const struct pf_half *h)
+{
+    return h->keys.suite->bulk->mode == PF_MODE_GCM || is_unplaced(h);
+}
+
+/* The likeliest numbers; of what is solved, all. */
+static enum pf_status look_first(struct pf_conn *c, enum pf_dir dir, struct plan *p)
+{
+    struct pf_half *h = &c->half[dir];
+    enum pf_status st;
+    if (is_at_once(h)) {
+        st = look_now(c, dir, p, p->all.likely, (struct pf_seq_range){p->all.lo, p->all.hi});
+    } else {
+        const struct pf_loss *l = &h->loss;
+        uint64_t alike = h->seq + l->cut + l->rejected + count_like(p->ahead, l->area);
+        uint64_t error = usual_error(h, less(p->all.likely, p->all.lo));
+        st = look_near(c, dir, p, p->all.likely, error);
+        st = st == PF_ERR_REJECTED ? look_near(c, dir, p, fewest(h), 0) : st;
+        st = st == PF_ERR_REJECTED && p->ahead->count >= ENOUGH ? look_near(c, dir, p, alike, 0)
+                                                                : st;
+    }
+    return st == PF_ERR_REJECTED && !p->again ? look_later(c, dir, p, 1, BRIEF_REACH) : st;
+}
+
+/* The likely numbers first, then all. */
+static enum pf_status look_everywhere(struct pf_conn *c, enum pf_dir dir, struct plan *p)
+{
+    struct pf_half *h = &c->half[dir];
+    uint64_t few = fewest(h);
+    uint64_t twice = 2 * p->all.likely - p->all.lo + LIKELY_REACH;
+    enum pf_status st = look_first(c, dir, p);
+    p->again = false;
+    if (h->updates > 0 && st == PF_ERR_REJECTED) {
+        st = look_updated(c, dir, p);
+    }
+    if (!is_at_once(h)) {
+        st = st != PF_ERR_REJECTED
+                 ? st
+                 : look_now(c, dir, p, few, (struct pf_seq_range){less(few, 1), twice});
+        st = st == PF_ERR_REJECTED ? look_later(c, dir, p, generations(h), NEAR_REACH / 2) : st;
+        st = st != PF_ERR_REJECTED
+                 ? st
+                 : look_now(c, dir, p, p->all.likely, (struct pf_seq_range){p->all.lo, p->all.hi});
+    }
+    return st == PF_ERR_REJECTED ? look_later(c, dir, p, generations(h), p->all.hi - h->seq) : st;
+}
+
+static enum pf_status look_briefly(struct pf_conn *c, enum pf_dir dir, struct plan *p)
+{
+    const struct pf_half *h = &c->half[dir];
+    uint64_t at = p->all.likely;
+    struct pf_seq_range range = {less(at, BRIEF_REACH), at + BRIEF_REACH};
+    if (is_at_once(h)) {
+        range = (struct pf_seq_range){p->all.lo, p->all.hi};
+    }
+    enum pf_status st = look_now(c, dir, p, at, range);
+    return st == PF_ERR_REJECTED && h->updates > 0 ? look_later(c, dir, p, 1, BRIEF_REACH) : st;
+}
+
+/* The record at h->framed has number `first` of the plan's generation. */
+static enum pf_status adopt(struct pf_half *h, const struct plan *p, uint64_t first)
+{
+    pf_loss_settle(h, first, p->generation, h->phase);
+    if (p->generation == 0) {
+        h->seq = first;
+        return PF_OK;
+    }
+    h->updates += h->phase == PF_PHASE_TRAFFIC ? p->generation : 0;
+    h->secret = p->secret;
+    h->phase = p->phase;
+    enum pf_status st = pf_half_install(h, &p->keys, 0);
+    h->seq = first;
+    h->keyed_seq = first;
+    return st;
+}
+
+bool pf_number_is_short(const struct pf_half *h)
+{
+    return h->loss.area <= SHORT_AREA;
+}
+
+enum pf_status pf_number_find(struct pf_conn *c, enum pf_dir dir, const struct pf_ahead *ahead)
+{
+    struct pf_half *h = &c->half[dir];
+    uint64_t fund = pf_fund_left(h, ahead->end);
+    uint64_t cost = h->search_cost;
     h->loss.searches++;
-    bool thorough = is_thorough(c, h);
-    uint64_t fund = fund_left(h);
-    struct plan p = make_plan(h, frames, n, thorough);
-    struct successor next = {.rekeyed = 0};
-    enum pf_status st = PF_ERR_REJECTED;
-    h->loss.poor = h->loss.poor && !thorough;
-    for (size_t i = 0; i < p.windows && st == PF_ERR_REJECTED; i++) {
-        if (open_window(&p, &p.window[i])) {
-            st = look_now(c, h, &p);
-        }
-        if (st == PF_ERR_REJECTED && h->keys.version == PF_VERSION_TLS13) {
-            st = look_later(c, dir, &p, &next);
-        }
+    bool thorough = is_thorough(h, ahead, fund);
+    if (pf_fund_is_broke(h, ahead->end) || (!thorough && fund < VAIN_SHARE * h->loss.brief_cost)) {
+        h->loss.poor = true;
+        return PF_ERR_REJECTED;
     }
-    h->loss.fund_wanted = thorough && h->loss.poor ? 2 * fund : h->loss.fund_wanted;
-    if (st == PF_OK && next.rekeyed > 0) {
-        st = adopt(h, &next, p.seq - p.index);
-    } else if (st == PF_OK) {
-        pf_loss_settle(h, p.seq - p.index, 0, h->phase);
-        h->seq = p.seq - p.index;
+    struct plan p = {.ahead = ahead, .all = bounds(h), .index = cheapest(h, ahead)};
+    p.again = p.index + 1 == h->loss.first_tried;
+    bool first = thorough && !ahead->further && !pf_number_is_short(h);
+    h->loss.poor = first || (h->loss.poor && !thorough);
+    enum pf_status st = !thorough ? look_briefly(c, dir, &p)
+                        : first   ? look_first(c, dir, &p)
+                                  : look_everywhere(c, dir, &p);
+    h->loss.first_tried = first && st == PF_ERR_REJECTED ? (uint8_t)(p.index + 1) : 0;
+    if (st == PF_ERR_REJECTED && p.index > 0 && !first) {
+        p.index = 0; /* the other one may have been false */
+        p.done_count = 0;
+        st = look_briefly(c, dir, &p);
     }
-    pf_wipe(&next, sizeof next);
+    if (st == PF_AGAIN) {
+        h->loss.poor = true;
+        st = PF_ERR_REJECTED;
+    }
+    if (!first) {
+        *(thorough ? &h->loss.vain_cost : &h->loss.brief_cost) = h->search_cost - cost;
+    }
+    if (st == PF_OK) {
+        st = adopt(h, &p, p.seq - p.index);
+    }
+    pf_wipe(&p.secret, sizeof p.secret);
+    pf_wipe(&p.keys, sizeof p.keys);
     return st;
 }

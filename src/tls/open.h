@@ -116,6 +116,16 @@ bool pf_open_body_fits(const struct pf_keys *keys, uint32_t body_len);
  * padding's length or of the inner type is already taken off. 0 for bodies that are too short. */
 uint32_t pf_open_plaintext_len(const struct pf_keys *keys, uint32_t body_len, bool *exact);
 
+struct pf_seq_range {
+    uint64_t lo;
+    uint64_t hi;
+};
+
+enum {
+    PF_SEQ_TRIED = 4,
+    PF_SEQ_FEW = 4 /* so many numbers are tried in less time than GCM's is solved for */
+};
+
 /* What is known of a record's number. Units: records, and bytes of the stream with headers. */
 struct pf_seq_search {
     uint64_t lo; /* it lies in [lo, hi] */
@@ -125,7 +135,9 @@ struct pf_seq_search {
     uint64_t next_seq;   /* RC4: the number of the first lost record */
     uint64_t hint_nonce; /* explicit nonce minus sequence number, before the gap */
     bool hint_known;
-    uint32_t max_trials; /* of this call */
+    uint32_t max_trials;                     /* of this call */
+    struct pf_seq_range tried[PF_SEQ_TRIED]; /* in vain: passed over where numbers are tried */
+    unsigned tried_count;
 };
 
 /*
@@ -148,5 +160,18 @@ PF_MUST_USE enum pf_status pf_open_find_seq(struct pf_crypt *crypt, const struct
                                             struct pf_chain *chain, const struct pf_record *record,
                                             const struct pf_seq_search *search, uint64_t *seq,
                                             uint32_t *trials);
+
+/* What that costs, in nanoseconds of a common processor, whatever processor it is. */
+struct pf_seq_cost {
+    uint64_t once;
+    uint64_t each; /* and for a trial */
+};
+
+/* For a record with a body of body_len bytes. */
+struct pf_seq_cost pf_open_seq_cost(const struct pf_keys *keys, uint32_t body_len,
+                                    const struct pf_seq_search *search);
+
+/* And what it costs to derive the keys that a KeyUpdate calls for. */
+uint64_t pf_open_update_cost(const struct pf_keys *keys);
 
 #endif

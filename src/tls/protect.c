@@ -233,7 +233,6 @@ enum pf_status pf_protect_step(struct pf_conn *c, enum pf_dir dir, struct pf_wor
 void pf_protect_learn(struct pf_half *h, const struct pf_run_record *r, const uint8_t *bytes,
                       uint64_t seq)
 {
-    h->mean_body = h->mean_body == 0 ? r->body_len : (h->mean_body * 7 + r->body_len) / 8;
     if (h->keys.suite->bulk->explicit_len == 8 && !is_tls13(h)) {
         struct pf_cur c = pf_cur_over(bytes + r->offset, r->body_len);
         uint64_t nonce;

@@ -14,10 +14,9 @@
 
 enum {
     IV_BYTES = PF_BLOCK_MAX + PF_DIGEST_MAX, /* held before a record that is looked for */
-    LOOK_AHEAD = 8,            /* whole records among which the smallest is searched */
-    CHEAP_RANGE = 64,          /* numbers that are tried on the first record that comes */
-    WORTH_WAITING = 64 * 1024, /* bytes held behind a gap, for trials */
-    HEADERS_PER_GAP = 64       /* false ones; an honest capture has one in 16 million bytes */
+    VERSION_MAJOR = 3,                       /* of SSL 3.0 and all that came after */
+    LOOK_AHEAD = 16,           /* whole records among which the smallest is searched */
+    WORTH_WAITING = 128 * 1024 /* bytes held behind a gap, for trials */
 };
 
 static void note_packets(struct pf_loss *l, uint64_t before, uint64_t after)
@@ -74,6 +73,7 @@ void pf_resync_begin(struct pf_half *h, const struct pf_frame *cut)
     l->scan |= beyond > 0;
     l->uncertain = true;
     h->framed = gap->pos;
+    h->gaps_passed++;
     pf_stream_pass_gap(&h->in, h->framed);
 }
 
@@ -188,7 +188,8 @@ static enum pf_status scan_step(struct pf_conn *c, struct pf_half *h)
     size_t at = 0;
     bool short_of_bytes = false;
     while (at + PF_RECORD_HEADER_LEN <= bytes.len &&
-           !is_header(h, (struct pf_span){bytes.ptr + at, bytes.len - at}, &short_of_bytes)) {
+           (bytes.ptr[at + 1] != VERSION_MAJOR ||
+            !is_header(h, (struct pf_span){bytes.ptr + at, bytes.len - at}, &short_of_bytes))) {
         at++;
     }
     bool found = at + PF_RECORD_HEADER_LEN <= bytes.len;
@@ -211,22 +212,37 @@ static enum pf_status scan_step(struct pf_conn *c, struct pf_half *h)
     return PF_AGAIN;
 }
 
-/* The whole records that follow, up to LOOK_AHEAD. */
-static size_t frames_ahead(const struct pf_half *h, struct pf_frame frames[LOOK_AHEAD],
-                           enum pf_frame_result *after)
+/* How many records a search may choose from: one will do where it is short, or solved once. */
+static size_t choice(const struct pf_half *h)
 {
-    uint64_t pos = h->framed;
-    size_t n = 0;
-    *after = PF_FRAME_MORE;
-    while (n < LOOK_AHEAD) {
-        *after = pf_stream_frame(&h->in, pos, &frames[n]);
-        if (*after != PF_FRAME_WHOLE || !pf_resync_fits(h, &frames[n])) {
+    bool brief =
+        pf_number_is_short(h) || (h->keys.suite->bulk->mode == PF_MODE_GCM && h->updates == 0);
+    return brief && !h->loss.further ? 1 : LOOK_AHEAD;
+}
+
+/* The whole records that follow, and what ends them. */
+static enum pf_frame_result frames_ahead(const struct pf_half *h, struct pf_frame *frames,
+                                         struct pf_ahead *ahead)
+{
+    size_t most = choice(h);
+    uint64_t end = h->framed;
+    enum pf_frame_result after = PF_FRAME_MORE;
+    *ahead = (struct pf_ahead){.frames = frames};
+    while (ahead->count < most) {
+        struct pf_frame *f = &frames[ahead->count];
+        after = pf_stream_frame(&h->in, end, f);
+        if (after != PF_FRAME_WHOLE || !pf_resync_fits(h, f)) {
             break;
         }
-        pos += PF_RECORD_HEADER_LEN + frames[n].body_len;
-        n++;
+        uint64_t next = end + PF_RECORD_HEADER_LEN + f->body_len;
+        if (h->loss.further && ahead->count > 0 && next > h->framed + WORTH_WAITING) {
+            break;
+        }
+        end = next;
+        ahead->count++;
     }
-    return n;
+    ahead->end = end;
+    return after;
 }
 
 /* Nothing behind this place will be opened. */
@@ -286,9 +302,6 @@ static enum pf_status not_found(struct pf_conn *c, struct pf_half *h, const stru
         return PF_END;
     }
     h->rejected += !l->poor && is_whole(h, f) ? 1 : 0;
-    if (!l->poor && ++l->headers > HEADERS_PER_GAP) {
-        return give_up(h);
-    }
     l->scan = true;
     l->area++;
     l->since_opened++;
@@ -322,31 +335,35 @@ static enum pf_status none_ahead(struct pf_half *h, const struct pf_frame *f,
     return PF_END;
 }
 
-/* With more records to choose from, a long search may become much cheaper. */
-static bool better_wait(const struct pf_conn *c, const struct pf_half *h, size_t n,
-                        enum pf_frame_result after)
+/*
+ * What a search sees must not depend on how many bytes have come by now, which differs from run to
+ * run: it waits until there are as many as it may see, or no more can come. False: it has to wait.
+ */
+static bool settle_end(const struct pf_conn *c, const struct pf_half *h, enum pf_frame_result after,
+                       struct pf_ahead *ahead)
 {
-    return n < LOOK_AHEAD && after == PF_FRAME_MORE && !c->final && !c->flush &&
-           h->keys.suite->bulk->mode != PF_MODE_GCM &&
-           h->loss.area / PF_RECORD_HEADER_LEN > CHEAP_RANGE * PF_RECORD_HEADER_LEN;
-}
-
-/* What was captured behind a gap pays for the search: it goes on when there is more of it. */
-static bool must_wait(const struct pf_conn *c, const struct pf_half *h)
-{
-    return h->loss.poor && !c->final && !c->flush && h->loss.wait_until != 0 &&
-           pf_stream_end(&h->in) < h->loss.wait_until;
-}
-
-static bool wait_for_more(const struct pf_conn *c, struct pf_half *h)
-{
-    uint64_t ahead = pf_stream_end(&h->in) - h->framed;
-    if (!h->loss.poor || c->final || c->flush || ahead >= WORTH_WAITING ||
-        pf_stream_next_gap(&h->in, h->framed) != NULL) {
-        return false;
+    uint64_t end = pf_stream_end(&h->in);
+    bool last = c->final || c->flush;
+    if (!h->loss.further) {
+        return ahead->count == choice(h) || after != PF_FRAME_MORE || last;
     }
-    h->loss.wait_until = pf_stream_end(&h->in) + ahead;
-    return true;
+    const struct pf_stream_gap *gap = pf_stream_next_gap(&h->in, h->framed);
+    uint64_t most = h->framed + WORTH_WAITING;
+    ahead->further = true;
+    ahead->last = (gap != NULL && gap->pos < most) || (last && end < most);
+    most = gap != NULL && gap->pos < most ? gap->pos : most;
+    bool seen = end >= most;
+    most = seen ? most : end;
+    ahead->end = most > ahead->end ? most : ahead->end;
+    return seen || last;
+}
+
+/* What was captured pays for searches: the next one sees more of it. False: this one did. */
+static bool look_further(struct pf_half *h, const struct pf_ahead *ahead)
+{
+    bool may = h->loss.poor && !ahead->further;
+    h->loss.further |= may;
+    return may;
 }
 
 /* Fresh keys, but not their first record: its IV lies before it, if that was captured. */
@@ -354,6 +371,7 @@ static void other_iv(struct pf_half *h)
 {
     h->loss.second_iv = true;
     h->loss.told = false;
+    h->loss.first_tried = 0; /* that was under the other IV */
     learn_iv(h);
 }
 
@@ -391,14 +409,14 @@ static enum pf_status number_step(struct pf_conn *c, enum pf_dir dir)
 {
     struct pf_half *h = &c->half[dir];
     struct pf_frame frames[LOOK_AHEAD];
-    enum pf_frame_result after;
-    size_t n = frames_ahead(h, frames, &after);
-    if (n == 0) {
+    struct pf_ahead ahead;
+    enum pf_frame_result after = frames_ahead(h, frames, &ahead);
+    if (ahead.count == 0) {
         bool bad = after == PF_FRAME_BAD || after == PF_FRAME_WHOLE;
         enum pf_status st = bad ? other_copy(c, dir, h->framed) : PF_ERR_REJECTED;
         return st == PF_ERR_REJECTED ? none_ahead(h, &frames[0], after) : st;
     }
-    if (better_wait(c, h, n, after) || must_wait(c, h)) {
+    if (!settle_end(c, h, after, &ahead)) {
         return PF_AGAIN;
     }
     if (needs_iv(h) && !h->chain.iv_known) {
@@ -408,15 +426,15 @@ static enum pf_status number_step(struct pf_conn *c, enum pf_dir dir)
     }
     uint64_t seq = h->seq;
     bool first_iv = needs_iv(h) && h->loss.clear && !h->loss.second_iv;
-    enum pf_status st = pf_number_find(c, dir, frames, n);
+    enum pf_status st = pf_number_find(c, dir, &ahead);
     if (first_iv && (st == PF_ERR_REJECTED || (st == PF_OK && h->seq > 0))) {
         h->seq =
             seq; /* an encrypt-then-MAC record may be found, but its IV is not proved by that */
         other_iv(h);
         return PF_END;
     }
-    if (st == PF_ERR_REJECTED && wait_for_more(c, h)) {
-        return PF_AGAIN;
+    if (st == PF_ERR_REJECTED && look_further(h, &ahead)) {
+        return PF_END;
     }
     if (st == PF_ERR_REJECTED) {
         st = other_copy(c, dir, frames[0].pos + PF_RECORD_HEADER_LEN + frames[0].body_len);
@@ -454,6 +472,7 @@ static enum pf_status report(struct pf_half *h, enum pf_dir dir, struct pf_work 
         .packet_after = l->packet_after,
     };
     h->keyed_lost += l->cipher_bytes;
+    h->lost_bytes += l->cipher_bytes;
     *l = (struct pf_loss){.open = false};
     if (h->phase == PF_PHASE_HANDSHAKE && h->stage == PF_STAGE_OPEN) {
         h->stage = PF_STAGE_HANDSHAKE;

@@ -5,12 +5,14 @@
  * nonce holds it, records are opened on trial (ChaCha20-Poly1305, CCM); where it fixes the position
  * in the keystream, the keystream is walked once over all positions in question (RC4).
  */
+#include "base/cursor.h"
 #include "tls/cipher.h"
 #include "tls/inflate.h"
 #include "tls/open.h"
+#include "tls/seqfilter.h"
+#include "tls/seqsolve.h"
 
 #include <openssl/err.h>
-#include <stdio.h>
 #include <string.h>
 
 /* What one search works on. */
@@ -30,35 +32,100 @@ static bool in_range(const struct hunt *h, uint64_t seq)
 /* One trial of one number: PF_OK, PF_ERR_REJECTED, or an error that ends the search. */
 typedef enum pf_status try_fn(struct hunt *h, const void *prepared);
 
-/* likely, likely + 1, likely - 1, likely + 2 … as far as the range and the trials go. */
-static enum pf_status search_outward(struct hunt *h, try_fn *try_one, const void *prepared)
+/* likely, likely + 1, likely - 1, likely + 2 … as far as the range goes. */
+struct outward {
+    const struct pf_seq_search *search;
+    uint64_t lo;
+    uint64_t hi;
+    uint64_t up;   /* next ones */
+    uint64_t down; /* the one above it */
+    bool more_up;
+    bool more_down;
+    bool turn_up;
+};
+
+static struct outward outward_of(const struct pf_seq_search *s)
 {
-    const struct pf_seq_search *s = h->search;
-    uint64_t up = s->likely < s->lo ? s->lo : s->likely > s->hi ? s->hi : s->likely;
-    uint64_t down = up;
-    bool more_up = true;
-    bool more_down = down > s->lo;
-    for (bool go_up = true; more_up || more_down; go_up = !go_up) {
-        if (go_up ? !more_up : !more_down) {
-            continue;
+    uint64_t at = s->likely < s->lo ? s->lo : s->likely > s->hi ? s->hi : s->likely;
+    return (struct outward){.search = s,
+                            .lo = s->lo,
+                            .hi = s->hi,
+                            .up = at,
+                            .down = at,
+                            .more_up = true,
+                            .more_down = at > s->lo,
+                            .turn_up = true};
+}
+
+/* The range among those tried that holds this number, or NULL. */
+static const struct pf_seq_range *tried(const struct pf_seq_search *s, uint64_t seq)
+{
+    for (unsigned i = 0; i < s->tried_count; i++) {
+        if (s->tried[i].lo <= seq && seq <= s->tried[i].hi) {
+            return &s->tried[i];
         }
-        if (h->spent >= s->max_trials) {
-            return PF_ERR_LIMIT;
+    }
+    return NULL;
+}
+
+static bool go_up(struct outward *o, uint64_t *seq)
+{
+    const struct pf_seq_range *skip;
+    while ((skip = tried(o->search, o->up)) != NULL && skip->hi < o->hi) {
+        o->up = skip->hi + 1;
+    }
+    *seq = o->up;
+    o->more_up = skip == NULL && o->up < o->hi;
+    o->up += o->more_up;
+    return skip == NULL;
+}
+
+static bool go_down(struct outward *o, uint64_t *seq)
+{
+    const struct pf_seq_range *skip;
+    uint64_t at = o->down - 1;
+    while ((skip = tried(o->search, at)) != NULL && skip->lo > o->lo) {
+        at = skip->lo - 1;
+    }
+    *seq = o->down = at;
+    o->more_down = skip == NULL && at > o->lo;
+    return skip == NULL;
+}
+
+/* The next number; false: there is none left. */
+static bool next_number(struct outward *o, uint64_t *seq)
+{
+    while (o->more_up || o->more_down) {
+        bool up = o->more_up && (o->turn_up || !o->more_down);
+        o->turn_up = !up;
+        if (up ? go_up(o, seq) : go_down(o, seq)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* One after the other, as far as the trials go. */
+static enum pf_status search_from(struct hunt *h, struct outward *o, uint32_t most, try_fn *try_one,
+                                  const void *prepared)
+{
+    while (h->spent < most) {
+        if (!next_number(o, &h->rec.seq)) {
+            return PF_ERR_REJECTED;
         }
         h->spent++;
-        h->rec.seq = go_up ? up : --down;
         enum pf_status st = try_one(h, prepared);
         if (st != PF_ERR_REJECTED) {
             return st;
         }
-        if (go_up) {
-            more_up = up < s->hi;
-            up += more_up;
-        } else {
-            more_down = down > s->lo;
-        }
     }
-    return PF_ERR_REJECTED;
+    return PF_ERR_LIMIT;
+}
+
+static enum pf_status search_outward(struct hunt *h, try_fn *try_one, const void *prepared)
+{
+    struct outward o = outward_of(h->search);
+    return search_from(h, &o, h->search->max_trials, try_one, prepared);
 }
 
 static enum pf_status try_aead(struct hunt *h, const void *prepared)
@@ -66,6 +133,42 @@ static enum pf_status try_aead(struct hunt *h, const void *prepared)
     (void)prepared;
     size_t len = 0;
     return pf_aead_open(h->crypt, h->keys, &h->rec, h->crypt->scratch, &len);
+}
+
+/* Those that the filter leaves. */
+static enum pf_status search_filtered(struct hunt *h, struct outward *o,
+                                      const struct pf_seqfilter *f)
+{
+    uint64_t seq[PF_FILTER_LANES];
+    while (h->spent < h->search->max_trials) {
+        size_t n = 0;
+        uint32_t left = h->search->max_trials - h->spent;
+        while (n < PF_FILTER_LANES && n < left && next_number(o, &seq[n])) {
+            n++;
+        }
+        if (n == 0) {
+            return PF_ERR_REJECTED;
+        }
+        uint32_t possible = pf_seqfilter_run(f, seq, n);
+        for (size_t i = 0; i < n; i++, possible >>= 1) {
+            h->spent++;
+            h->rec.seq = seq[i];
+            enum pf_status st = (possible & 1) != 0 ? try_aead(h, NULL) : PF_ERR_REJECTED;
+            if (st != PF_ERR_REJECTED) {
+                return st;
+            }
+        }
+    }
+    return PF_ERR_LIMIT;
+}
+
+static enum pf_status search_aead(struct hunt *h)
+{
+    struct outward o = outward_of(h->search);
+    struct pf_seqfilter f;
+    return pf_seqfilter_init(&f, h->crypt, h->keys, h->rec.body)
+               ? search_filtered(h, &o, &f)
+               : search_from(h, &o, h->search->max_trials, try_aead, NULL);
 }
 
 /* A MAC over known content, for a number to be found. */
@@ -105,6 +208,30 @@ static enum pf_status prepare_mte(struct hunt *h, const struct pf_chain *chain,
     return PF_OK;
 }
 
+/* Encrypt-then-MAC: whether what is under the MAC ends in padding, as all that is sent does. Which
+ * number it has is of no consequence for that, so one block tells a false record. */
+static bool has_padding(struct hunt *h, const struct pf_cbc_layout *at)
+{
+    uint8_t text[PF_BLOCK_MAX];
+    size_t block = h->keys->suite->bulk->block_len;
+    size_t before = at->blocks.len - block;
+    const uint8_t *iv = before > 0 ? at->blocks.ptr + before - block : at->iv.ptr;
+    if (before == 0 && at->iv.len == 0) {
+        return true; /* the IV may not be known */
+    }
+    if (pf_cbc_decrypt(h->crypt, h->keys, iv, (struct pf_span){at->blocks.ptr + before, block},
+                       text) != PF_OK) {
+        return false;
+    }
+    size_t from = text[block - 1] < block ? block - 1 - text[block - 1] : 0;
+    for (size_t i = from; i < block; i++) {
+        if (text[i] != text[block - 1]) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static enum pf_status find_cbc(struct hunt *h, const struct pf_chain *chain)
 {
     struct pf_cbc_layout at;
@@ -116,7 +243,9 @@ static enum pf_status find_cbc(struct hunt *h, const struct pf_chain *chain)
         .content = {h->rec.body.ptr, at.iv.len + at.blocks.len},
         .tag = at.mac,
     };
-    enum pf_status st = at.mac != NULL ? PF_OK : prepare_mte(h, chain, &at, &t);
+    enum pf_status st = at.mac == NULL        ? prepare_mte(h, chain, &at, &t)
+                        : has_padding(h, &at) ? PF_OK
+                                              : PF_ERR_REJECTED;
     return st == PF_OK ? search_outward(h, try_mac, &t) : st;
 }
 
@@ -154,7 +283,9 @@ static bool rc4_window(const struct pf_seq_search *s, struct window *w)
         return false;
     }
     uint64_t likely = s->likely < w->lo ? w->lo : s->likely > w->hi ? w->hi : s->likely;
+    uint64_t up = w->hi - likely;
     uint64_t reach = s->max_trials / 2;
+    reach = up < reach ? s->max_trials - up - 1 : reach; /* what is not needed above it */
     w->is_all = true;
     if (w->hi - likely > reach) {
         w->hi = likely + reach;
@@ -218,120 +349,6 @@ static enum pf_status find_rc4(struct hunt *h, struct pf_chain *chain)
     return st;
 }
 
-/* The block cipher under a mode of it, for single blocks. */
-static EVP_CIPHER_CTX *block_cipher(struct hunt *h, bool encrypt)
-{
-    char name[32];
-    const char *mode_name = h->keys->suite->bulk->evp_name;
-    const char *dash = strrchr(mode_name, '-');
-    if (dash == NULL) {
-        return NULL;
-    }
-    snprintf(name, sizeof name, "%.*s-ECB", (int)(dash - mode_name), mode_name);
-    EVP_CIPHER *cipher = pf_cipher_fetch(h->crypt, name);
-    EVP_CIPHER_CTX *ctx = cipher != NULL ? EVP_CIPHER_CTX_new() : NULL;
-    if (ctx != NULL && (EVP_CipherInit_ex2(ctx, cipher, h->keys->key, NULL, encrypt, NULL) != 1 ||
-                        EVP_CIPHER_CTX_set_padding(ctx, 0) != 1)) {
-        EVP_CIPHER_CTX_free(ctx);
-        ctx = NULL;
-    }
-    EVP_CIPHER_free(cipher);
-    return ctx;
-}
-
-static bool one_block(EVP_CIPHER_CTX *ctx, const uint8_t in[16], uint8_t out[16])
-{
-    int n = 0;
-    return EVP_CipherUpdate(ctx, out, &n, in, 16) == 1 && n == 16;
-}
-
-/* What a GCM record is made of, for solving. */
-struct gcm {
-    EVP_CIPHER_CTX *encrypt;
-    struct pf_gf128 h;     /* the hash key */
-    struct pf_ghash ghash; /* keyed with it */
-    uint8_t aad[PF_AAD_MAX];
-    size_t aad_len;
-    struct pf_span text;
-    struct pf_gf128 tag;
-};
-
-static uint64_t load_u64(const uint8_t *p)
-{
-    uint64_t v = 0;
-    for (int i = 0; i < 8; i++) {
-        v = v << 8 | p[i];
-    }
-    return v;
-}
-
-/*
- * TLS 1.2: tag = E(J0) + A * H^(m+2) + (GHASH with the number's block A taken as zero), where m is
- * the number of ciphertext blocks. All but A is known; A must be number, type, version, length and
- * three zeros, which is 64 bits of proof on top of the range.
- */
-static enum pf_status solve_tls12(struct hunt *h, const struct gcm *g)
-{
-    uint8_t block[16] = {0};
-    uint8_t zeros[PF_AAD_MAX] = {0};
-    pf_aead_nonce(h->keys, &h->rec, block);
-    block[15] = 1;
-    if (!one_block(g->encrypt, block, block)) {
-        return PF_ERR_INTERNAL;
-    }
-    struct pf_gf128 mask = pf_gf128_load(block);
-    struct pf_gf128 rest = pf_ghash_run(&g->ghash, (struct pf_span){zeros, g->aad_len}, g->text);
-    struct pf_gf128 a = {g->tag.hi ^ mask.hi ^ rest.hi, g->tag.lo ^ mask.lo ^ rest.lo};
-    uint64_t exponent = (g->text.len + 15) / 16 + 2;
-    a = pf_gf128_mul(a, pf_gf128_power(pf_gf128_inverse(g->h), exponent));
-    uint8_t expected[16] = {0};
-    memcpy(expected, g->aad, g->aad_len);
-    h->rec.seq = a.hi;
-    return a.lo == load_u64(expected + 8) && in_range(h, a.hi) ? PF_OK : PF_ERR_REJECTED;
-}
-
-/* TLS 1.3: tag = E(J0) + GHASH, all of it known; J0 is the nonce, which is the number, and a one.
- */
-static enum pf_status solve_tls13(struct hunt *h, const struct gcm *g)
-{
-    uint8_t block[16];
-    struct pf_gf128 sum = pf_ghash_run(&g->ghash, (struct pf_span){g->aad, g->aad_len}, g->text);
-    pf_gf128_store((struct pf_gf128){g->tag.hi ^ sum.hi, g->tag.lo ^ sum.lo}, block);
-    EVP_CIPHER_CTX *decrypt = block_cipher(h, false);
-    bool done = decrypt != NULL && one_block(decrypt, block, block);
-    EVP_CIPHER_CTX_free(decrypt);
-    if (!done) {
-        return PF_ERR_INTERNAL;
-    }
-    static const uint8_t first_counter[4] = {0, 0, 0, 1};
-    h->rec.seq = load_u64(block + 4) ^ load_u64(h->keys->iv + 4);
-    bool fits = memcmp(block, h->keys->iv, 4) == 0 && memcmp(block + 12, first_counter, 4) == 0;
-    return fits && in_range(h, h->rec.seq) ? PF_OK : PF_ERR_REJECTED;
-}
-
-static enum pf_status solve_gcm(struct hunt *h)
-{
-    struct gcm g;
-    uint8_t block[16] = {0};
-    const struct pf_span body = h->rec.body;
-    size_t in_record = pf_aead_explicit_len(h->keys);
-    size_t tag_len = h->keys->suite->bulk->tag_len;
-    g.text = (struct pf_span){body.ptr + in_record, body.len - in_record - tag_len};
-    g.tag = pf_gf128_load(body.ptr + body.len - tag_len);
-    g.aad_len = pf_aead_aad(h->keys, &h->rec, g.text.len, g.aad);
-    g.encrypt = block_cipher(h, true);
-    enum pf_status st = PF_ERR_INTERNAL;
-    h->spent++;
-    if (g.encrypt != NULL && one_block(g.encrypt, block, block)) {
-        g.h = pf_gf128_load(block);
-        pf_ghash_key(&g.ghash, block);
-        st = h->keys->version == PF_VERSION_TLS13 ? solve_tls13(h, &g) : solve_tls12(h, &g);
-    }
-    EVP_CIPHER_CTX_free(g.encrypt);
-    pf_wipe(&g, sizeof g);
-    return st;
-}
-
 /* Senders mostly make the explicit nonce by counting: then it says the number. */
 static enum pf_status try_nonce(struct hunt *h)
 {
@@ -339,16 +356,17 @@ static enum pf_status try_nonce(struct hunt *h)
         return PF_ERR_REJECTED;
     }
     uint64_t from = h->search->hint_known ? h->search->hint_nonce : 0;
-    h->rec.seq = load_u64(h->rec.body.ptr) - from;
+    struct pf_cur explicit = pf_cur_over(h->rec.body.ptr, h->rec.body.len);
+    if (!pf_cur_u64(&explicit, &h->rec.seq)) {
+        return PF_ERR_REJECTED;
+    }
+    h->rec.seq -= from;
     if (!in_range(h, h->rec.seq) || h->spent >= h->search->max_trials) {
         return PF_ERR_REJECTED;
     }
     h->spent++;
     return try_aead(h, NULL);
 }
-
-/* So many numbers are tried in less time than one is solved for. */
-enum { FEW = 16 };
 
 static enum pf_status find_aead(struct hunt *h)
 {
@@ -360,11 +378,16 @@ static enum pf_status find_aead(struct hunt *h)
     if (st != PF_ERR_REJECTED) {
         return st;
     }
-    bool few = h->search->hi - h->search->lo < FEW;
+    bool few = h->search->hi - h->search->lo < PF_SEQ_FEW;
     if (bulk->mode != PF_MODE_GCM || few) {
-        return search_outward(h, try_aead, NULL);
+        return search_aead(h);
     }
-    return h->spent < h->search->max_trials ? solve_gcm(h) : PF_ERR_LIMIT;
+    if (h->spent >= h->search->max_trials) {
+        return PF_ERR_LIMIT;
+    }
+    h->spent++;
+    st = pf_seqsolve_gcm(h->crypt, h->keys, &h->rec);
+    return st != PF_OK || in_range(h, h->rec.seq) ? st : PF_ERR_REJECTED;
 }
 
 static enum pf_status find(struct hunt *h, struct pf_chain *chain)

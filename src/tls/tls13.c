@@ -70,6 +70,7 @@ enum pf_status pf_tls13_next_keys(struct pf_conn *c, enum pf_dir dir, struct pf_
 static enum pf_status adopt(struct pf_half *h, enum pf_phase phase, const struct pf_secret *secret,
                             const struct pf_keys *keys)
 {
+    h->updates += h->phase == PF_PHASE_TRAFFIC;
     h->secret = *secret;
     h->phase = phase;
     h->stage = phase == PF_PHASE_HANDSHAKE ? PF_STAGE_HANDSHAKE : PF_STAGE_OPEN;

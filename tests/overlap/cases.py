@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Packets of a capture as objects that can be forged; see overlap and cost."""
+"""Packets of a capture as objects that can be forged; see overlap and cost; and what a run costs."""
 import importlib.machinery
 import importlib.util
 import os
 import pathlib
+import resource
 import struct
+import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 PLAINFLOW = os.environ.get("PLAINFLOW", "plainflow")
 FORGE = os.environ.get("PLAINFLOW_FORGE", "plainflow-forge")
 MASK = 0xFFFFFFFF
+LIMIT = 2.0  # times the clean capture's processor time
+ROUNDS, MOST_ROUNDS = 3, 9
 
 
 def pcap_edit():
@@ -82,3 +86,36 @@ class Packet:
 def false_bytes(data, dice):
     """As long as data, and different everywhere."""
     return bytes(b ^ dice.randint(1, 255) for b in data)
+
+
+def forge(base, flows, flow_bytes, record_bytes, *options):
+    subprocess.run([FORGE, "--flows", str(flows), "--concurrent", "1", "--bytes",
+                    str(flow_bytes), "--record-bytes", str(record_bytes), "--content", "text",
+                    "--seed", "4", *options, "-o", f"{base}.pcap"],
+                   check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def seconds(capture, secrets, result):
+    """Processor time of a run."""
+    def used():
+        r = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return r.ru_utime + r.ru_stime
+    before = used()
+    done = subprocess.run([PLAINFLOW, "decrypt", "-q", "--force", "-j", "1", *secrets, "-o",
+                           str(result), str(capture)], check=False)
+    if done.returncode not in (0, 3):
+        sys.exit(f"exit {done.returncode}")
+    return used() - before
+
+
+def ratio(clean, target, secrets, result):
+    """How many times the time of the clean capture the other one takes; if it is larger, the time
+    of as many bytes of clean ones."""
+    least = {clean: 1e9, target: 1e9}
+    growth = max(1, os.path.getsize(target) / os.path.getsize(clean))
+    for n in range(MOST_ROUNDS):
+        for capture in least:
+            least[capture] = min(least[capture], seconds(capture, secrets, result))
+        if n + 1 >= ROUNDS and least[target] <= LIMIT * growth * least[clean]:
+            break
+    return least[target] / growth / least[clean]

@@ -35,6 +35,34 @@ static enum pf_status find(struct pf_crypt *crypt, struct sealer *s, uint64_t se
     return st;
 }
 
+/* What was tried before is not tried again, and costs nothing: the rest is, each number once. */
+static void check_tried(struct pf_crypt *crypt, struct sealer *s)
+{
+    const struct {
+        struct pf_seq_range tried[2];
+        unsigned count;
+        enum pf_status status;
+        uint32_t trials; /* in vain */
+    } cases[] = {
+        {{{FAR - 5, FAR + 5}}, 1, PF_ERR_REJECTED, 101 - 11},
+        {{{0, FAR}, {FAR + 1, 5000}}, 2, PF_ERR_REJECTED, 0},
+        {{{FAR - 50, FAR - 20}, {FAR - 25, FAR}}, 2, PF_ERR_REJECTED, 50},
+        {{{FAR + 1, FAR + 50}, {FAR - 50, FAR - 1}}, 2, PF_OK, 1},
+        {{{FAR - 10, FAR - 1}, {FAR + 2, FAR + 9}}, 2, PF_OK, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        uint64_t found = 0;
+        uint32_t trials = 0;
+        struct pf_seq_search search = around(FAR - 50, FAR + 50, FAR - 3);
+        memcpy(search.tried, cases[i].tried, sizeof cases[i].tried);
+        search.tried_count = cases[i].count;
+        assert_int_equal(find(crypt, s, FAR, 40, &search, &found, &trials), cases[i].status);
+        assert_int_equal(found, cases[i].status == PF_OK ? FAR : 0);
+        assert_true(cases[i].trials == trials || cases[i].trials == 0);
+        assert_true(i != 1 || trials == 0);
+    }
+}
+
 /* In range, at both ends of it, and outside. */
 static void check_range(struct pf_crypt *crypt, struct sealer *s)
 {
@@ -68,6 +96,24 @@ static void check(struct pf_crypt *crypt, uint16_t suite, uint16_t version, bool
     sealer_init(&s, suite, version, etm);
     check_range(crypt, &s);
     sealer_fini(&s);
+}
+
+static void tried_numbers_are_passed_over(void **state)
+{
+    static const struct {
+        uint16_t suite;
+        uint16_t version;
+    } rows[] = {{0x1303, PF_VERSION_TLS13},
+                {0x1304, PF_VERSION_TLS13},
+                {0xcca8, PF_VERSION_TLS12},
+                {0x002f, PF_VERSION_TLS12},
+                {0x003b, PF_VERSION_TLS12}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct sealer s;
+        sealer_init(&s, rows[i].suite, rows[i].version, false);
+        check_tried(*state, &s);
+        sealer_fini(&s);
+    }
 }
 
 static void gcm_is_solved(void **state)
@@ -354,6 +400,7 @@ int main(void)
         cmocka_unit_test(gcm_is_solved_in_one_trial),
         cmocka_unit_test(nonce_hint_saves_the_search),
         cmocka_unit_test(others_are_searched),
+        cmocka_unit_test(tried_numbers_are_passed_over),
         cmocka_unit_test(rc4_is_placed),
         cmocka_unit_test(rc4_failure_leaves_the_chain),
     };
