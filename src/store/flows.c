@@ -274,13 +274,14 @@ bool pf_flows_before(const struct pf_flows *a, const struct pf_flows *b)
     return comes_before(&a->rows[a->head], &b->rows[b->head]);
 }
 
-/* The len bytes of the spool from pos on, with what lies behind them: flows end about in the order
- * in which they began, and that is the order in which they are asked for. */
+/* The len bytes of the spool from pos on. Flows are asked for in the order in which they began;
+ * where they ended about so, too, what lies behind is read along. */
 static enum pf_status fetch(struct pf_flows *f, uint64_t pos, size_t len, const uint8_t **out)
 {
     if (pos < f->window_pos || pos + len > f->window_pos + f->window.len) {
-        size_t ahead = f->spool.size - pos < WINDOW ? (size_t)(f->spool.size - pos) : WINDOW;
-        ahead = ahead > len ? ahead : len;
+        bool near = pos >= f->window_pos && pos - f->window_pos <= WINDOW;
+        size_t left = (size_t)(f->spool.size - pos);
+        size_t ahead = !near || WINDOW < len ? len : WINDOW < left ? WINDOW : left;
         f->window.len = 0;
         enum pf_status st = pf_buf_reserve(&f->window, ahead);
         st = st == PF_OK ? pf_file_read_at(f->spool.fd, f->window.ptr, ahead, pos) : st;
