@@ -170,6 +170,13 @@ static inline void pf_tls_flow_prefetch_conn(const struct pf_tls_flow *t, int si
     }
 }
 
+static inline void pf_tls_flow_prefetch_bytes(const struct pf_tls_flow *t, int side)
+{
+    if (t->conn != NULL) {
+        pf_conn_prefetch_bytes(t->conn, side == t->client ? PF_C2S : PF_S2C);
+    }
+}
+
 void pf_tls_flow_free(struct pf_tls_flow_env *env, struct pf_tls_flow *t);
 
 /* Could this be where TLS begins, or will be looked for, in a flow that began otherwise? */

@@ -18,7 +18,8 @@ enum {
     AHEAD_SLOTS = 12,            /* packets of a batch whose table slots are fetched early, */
     AHEAD_FLOWS = 9,             /* whose flows are, */
     AHEAD_STREAMS = 6,
-    AHEAD_CONNS = 3
+    AHEAD_CONNS = 3,
+    AHEAD_BYTES = 1
 };
 
 struct pf_worker {
@@ -192,20 +193,39 @@ static enum pf_status collect(struct pf_worker *w)
     return st;
 }
 
+/* The packet so far ahead, if it touches other memory than the one before it: a flow's packets come
+ * in trains. */
+static const struct pf_pkt *ahead(const struct pf_batch *b, uint32_t i, uint32_t by)
+{
+    if (i + by >= b->count) {
+        return NULL;
+    }
+    const struct pf_pkt *p = &b->packets[i + by];
+    return p[0].hash != p[-1].hash || p[0].side != p[-1].side ? p : NULL;
+}
+
 static void look_ahead(const struct pf_worker *w, const struct pf_batch *b, uint32_t i)
 {
+    const struct pf_table *table = &w->flows.table;
+    const struct pf_pkt *p = ahead(b, i, AHEAD_SLOTS);
     const struct pf_tls_flow *t;
-    if (i + AHEAD_SLOTS < b->count) {
-        pf_table_prefetch(&w->flows.table, b->packets[i + AHEAD_SLOTS].hash);
-        pf_table_prefetch_flow(&w->flows.table, b->packets[i + AHEAD_FLOWS].hash);
-        t = pf_table_likely_stream(&w->flows.table, b->packets[i + AHEAD_STREAMS].hash);
-        if (t != NULL) {
-            pf_tls_flow_prefetch(t, b->packets[i + AHEAD_STREAMS].side);
-        }
-        t = pf_table_likely_stream(&w->flows.table, b->packets[i + AHEAD_CONNS].hash);
-        if (t != NULL) {
-            pf_tls_flow_prefetch_conn(t, b->packets[i + AHEAD_CONNS].side);
-        }
+    if (p != NULL) {
+        pf_table_prefetch(table, p->hash);
+    }
+    if ((p = ahead(b, i, AHEAD_FLOWS)) != NULL) {
+        pf_table_prefetch_flow(table, p->hash);
+    }
+    if ((p = ahead(b, i, AHEAD_STREAMS)) != NULL &&
+        (t = pf_table_likely_stream(table, p->hash)) != NULL) {
+        pf_tls_flow_prefetch(t, p->side);
+    }
+    if ((p = ahead(b, i, AHEAD_CONNS)) != NULL &&
+        (t = pf_table_likely_stream(table, p->hash)) != NULL) {
+        pf_tls_flow_prefetch_conn(t, p->side);
+    }
+    if ((p = ahead(b, i, AHEAD_BYTES)) != NULL &&
+        (t = pf_table_likely_stream(table, p->hash)) != NULL) {
+        pf_tls_flow_prefetch_bytes(t, p->side);
     }
 }
 

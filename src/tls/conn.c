@@ -118,6 +118,16 @@ void pf_conn_prefetch(const struct pf_conn *c, enum pf_dir dir)
     __builtin_prefetch(&c->finishing);
 }
 
+void pf_conn_prefetch_bytes(const struct pf_conn *c, enum pf_dir dir)
+{
+    const struct pf_stream *in = &c->half[dir].in;
+    if (in->bytes.len > 0) {
+        __builtin_prefetch(in->bytes.ptr + in->head);
+        __builtin_prefetch(in->bytes.ptr + in->bytes.len);
+        __builtin_prefetch(in->marks.ptr + in->marks.len - 1);
+    }
+}
+
 void pf_conn_at(struct pf_conn *c, uint64_t packet)
 {
     c->at = packet > c->at ? packet : c->at;

@@ -183,6 +183,9 @@ PF_MUST_USE enum pf_status pf_conn_secrets(const struct pf_conn *c, struct pf_bu
 /* Fetches early what the next bytes of this direction will touch. */
 void pf_conn_prefetch(const struct pf_conn *c, enum pf_dir dir);
 
+/* A little later: the bytes of it that are held. */
+void pf_conn_prefetch_bytes(const struct pf_conn *c, enum pf_dir dir);
+
 /* True while nothing can go on before slow work or another flow has answered. */
 bool pf_conn_is_waiting(const struct pf_conn *c);
 
