@@ -22,8 +22,7 @@ enum {
     FIRST_OCTAVE = 6, /* of PF_HEAP_SMALLEST */
     SMALL_SLAB = 16 * 1024,
     LARGE_SLAB = 64 * 1024,
-    LARGE_FROM = 512, /* blocks that come from large slabs */
-    SLAB_HEADER = 64
+    LARGE_FROM = 512 /* blocks that come from large slabs */
 };
 
 /* The octave that size - 1 lies in; size > PF_HEAP_SMALLEST. */
@@ -71,7 +70,7 @@ void pf_heap_init(struct pf_heap *heap, struct pf_budget *budget)
     for (unsigned i = 0; i < PF_HEAP_CLASSES; i++) {
         size_t room = room_of_class(i);
         size_t slab = room < LARGE_FROM ? SMALL_SLAB : LARGE_SLAB;
-        pf_pool_init(&heap->pools[i], room, (slab - SLAB_HEADER) / room, &heap->slabs);
+        pf_pool_init(&heap->pools[i], room, (slab - PF_POOL_OVERHEAD) / room, &heap->slabs);
     }
     budget->heap = heap;
 }

@@ -19,7 +19,9 @@
 #define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
 #endif
 
-enum { ALIGN = 16, HEADER = 64 };
+/* glibc's malloc keeps 16 bytes beside each block: with them a slab takes exactly its size, and the
+ * next one lies right behind it. */
+enum { ALIGN = 16, HEADER = PF_POOL_OVERHEAD - 16, BESIDE = 16 };
 
 struct free_object {
     struct free_object *next;
@@ -40,13 +42,13 @@ void pf_pool_init(struct pf_pool *p, size_t object_size, size_t objects_per_slab
 {
     size_t size = (object_size + ALIGN - 1) / ALIGN * ALIGN;
     size_t slab = 4096;
-    while (slab < HEADER + size * objects_per_slab) {
+    while (slab < PF_POOL_OVERHEAD + size * objects_per_slab) {
         slab *= 2;
     }
     *p = (struct pf_pool){.budget = budget,
                           .object_size = size,
                           .slab_size = slab,
-                          .per_slab = (slab - HEADER) / size};
+                          .per_slab = (slab - PF_POOL_OVERHEAD) / size};
 }
 
 static void list_add(struct pf_slab **list, struct pf_slab *s)
@@ -73,7 +75,7 @@ static void list_remove(struct pf_slab **list, struct pf_slab *s)
 
 static void slab_free(struct pf_pool *p, struct pf_slab *s)
 {
-    ASAN_UNPOISON_MEMORY_REGION(s, p->slab_size);
+    ASAN_UNPOISON_MEMORY_REGION(s, p->slab_size - BESIDE);
     free(s);
     pf_budget_give(p->budget, p->slab_size);
 }
@@ -109,13 +111,14 @@ static enum pf_status slab_new(struct pf_pool *p)
     if (!pf_budget_take(p->budget, p->slab_size)) {
         return PF_ERR_LIMIT;
     }
-    struct pf_slab *s = aligned_alloc(p->slab_size, p->slab_size);
-    if (s == NULL) {
+    void *block;
+    if (posix_memalign(&block, p->slab_size, p->slab_size - BESIDE) != 0) {
         pf_budget_give(p->budget, p->slab_size);
         return PF_ERR_NOMEM;
     }
+    struct pf_slab *s = block;
     *s = (struct pf_slab){.free = NULL};
-    ASAN_POISON_MEMORY_REGION((char *)s + HEADER, p->slab_size - HEADER);
+    ASAN_POISON_MEMORY_REGION((char *)s + HEADER, p->slab_size - PF_POOL_OVERHEAD);
     list_add(&p->partial, s);
     return PF_OK;
 }

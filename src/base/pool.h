@@ -18,6 +18,9 @@
 #include "base/status.h"
 
 #include <stddef.h>
+#include <stdint.h>
+
+enum { PF_POOL_OVERHEAD = 80 /* bytes of a slab that no object has */ };
 
 struct pf_slab;
 
