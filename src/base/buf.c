@@ -16,10 +16,16 @@ void pf_buf_fini(struct pf_buf *b)
     pf_buf_init(b, b->max, b->budget);
 }
 
-/* Small ones by a quarter, to the next block size; large ones by doubling. */
+void pf_buf_prefetch_fini(const struct pf_buf *b)
+{
+    pf_heap_prefetch_put(b->budget, b->ptr, b->cap);
+}
+
+/* Tiny ones by doubling, others by a quarter, to the next block size; large ones by doubling. */
 static size_t grown_cap(const struct pf_buf *b, size_t need)
 {
-    size_t cap = (size_t)b->cap + b->cap / 4;
+    enum { TINY = 256 };
+    size_t cap = (size_t)b->cap + (b->cap < TINY ? b->cap : b->cap / 4);
     if (need <= PF_HEAP_LARGEST) {
         cap = pf_heap_room(need > cap ? need : cap);
     } else {

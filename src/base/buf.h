@@ -29,6 +29,9 @@ void pf_buf_init(struct pf_buf *b, size_t max, struct pf_budget *budget);
 /* Frees the memory and gives it back to the budget; the buffer is empty and can be used again. */
 void pf_buf_fini(struct pf_buf *b);
 
+/* A little before that: see pf_heap_prefetch_put. */
+void pf_buf_prefetch_fini(const struct pf_buf *b);
+
 /* Room for n more bytes behind len. Capacities are the block sizes of base/heap.h,
  * beyond those powers of two, or max. */
 PF_MUST_USE enum pf_status pf_buf_reserve(struct pf_buf *b, size_t n);

@@ -152,6 +152,13 @@ void pf_heap_put(struct pf_budget *budget, void *block, size_t size)
     }
 }
 
+void pf_heap_prefetch_put(const struct pf_budget *budget, const void *block, size_t size)
+{
+    if (block != NULL && is_pooled(budget, size)) {
+        pf_pool_prefetch_put(&budget->heap->pools[class_of(pf_heap_room(size))], block);
+    }
+}
+
 static enum pf_status grow_malloced(struct pf_budget *budget, void **block, size_t old_size,
                                     size_t size)
 {
@@ -178,6 +185,7 @@ enum pf_status pf_heap_grow(struct pf_budget *budget, void **block, size_t old_s
         return grow_malloced(budget, block, old_size, size);
     }
     void *p;
+    pf_heap_prefetch_put(budget, *block, old_size);
     enum pf_status st = pf_heap_get(budget, size, &p);
     if (st != PF_OK) {
         return st;

@@ -54,6 +54,9 @@ PF_MUST_USE enum pf_status pf_heap_zeroed(struct pf_budget *budget, size_t size,
 /* block came from there, for this size; NULL does nothing. */
 void pf_heap_put(struct pf_budget *budget, void *block, size_t size);
 
+/* A little before that: fetches what it will touch. A slab's head is seldom warm. */
+void pf_heap_prefetch_put(const struct pf_budget *budget, const void *block, size_t size);
+
 /*
  * *block (or NULL, of size 0) becomes one of `size` bytes, larger than before; the first `used`
  * bytes stay. On error it is as it was.

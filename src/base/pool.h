@@ -52,4 +52,10 @@ PF_MUST_USE enum pf_status pf_pool_get(struct pf_pool *p, void **out);
 /* object came from this pool; NULL does nothing. */
 void pf_pool_put(struct pf_pool *p, void *object);
 
+/* Fetches early what putting the object back will touch besides it. */
+static inline void pf_pool_prefetch_put(const struct pf_pool *p, const void *object)
+{
+    __builtin_prefetch((const void *)((uintptr_t)object & ~(uintptr_t)(p->slab_size - 1)), 1);
+}
+
 #endif

@@ -485,7 +485,9 @@ static enum pf_status report(struct pf_tls_flow_env *env, struct pf_tls_flow *t)
         .reason = PF_REASON_LIMIT_REACHED,
         .detail = "there was no memory left to look at it: give more with --memory",
     };
+    pf_heap_prefetch_put(&env->budget, t, sizeof *t);
     if (t->conn != NULL) {
+        pf_conn_prefetch_free(t->conn);
         pf_conn_report(t->conn, &r);
     } else if (t->dgram != NULL) {
         pf_dgram_flow_report(t, &r);

@@ -79,6 +79,16 @@ void pf_conn_free(struct pf_conn *c)
     pf_heap_put(c->env->budget, c, sizeof *c);
 }
 
+void pf_conn_prefetch_free(const struct pf_conn *c)
+{
+    for (int d = 0; d < 2; d++) {
+        pf_buf_prefetch_fini(&c->half[d].in.bytes);
+        pf_buf_prefetch_fini(&c->half[d].in.marks);
+        pf_buf_prefetch_fini(&c->half[d].run);
+    }
+    pf_heap_prefetch_put(c->env->budget, c, sizeof *c);
+}
+
 /* Gives the direction's memory back: what comes from now on is not kept. */
 void pf_half_stop(struct pf_half *h)
 {

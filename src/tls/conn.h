@@ -186,6 +186,9 @@ void pf_conn_prefetch(const struct pf_conn *c, enum pf_dir dir);
 /* A little later: the bytes of it that are held. */
 void pf_conn_prefetch_bytes(const struct pf_conn *c, enum pf_dir dir);
 
+/* A little before pf_conn_free. */
+void pf_conn_prefetch_free(const struct pf_conn *c);
+
 /* True while nothing can go on before slow work or another flow has answered. */
 bool pf_conn_is_waiting(const struct pf_conn *c);
 
