@@ -27,9 +27,13 @@ struct free_object {
     struct free_object *next;
 };
 
+/* A full slab is in no list but that of all: its neighbours there need no touch when it is full or
+ * is full no more. They would be cold. */
 struct pf_slab {
-    struct pf_slab *prev;
+    struct pf_slab *prev; /* partial or empty */
     struct pf_slab *next;
+    struct pf_slab *newer; /* of all */
+    struct pf_slab *older;
     struct free_object *free;
     size_t fresh; /* objects never given out start here: their pages stay untouched */
     size_t used;
@@ -75,25 +79,26 @@ static void list_remove(struct pf_slab **list, struct pf_slab *s)
 
 static void slab_free(struct pf_pool *p, struct pf_slab *s)
 {
+    if (s->older != NULL) {
+        s->older->newer = s->newer;
+    }
+    if (s->newer != NULL) {
+        s->newer->older = s->older;
+    } else {
+        p->newest = s->older;
+    }
     ASAN_UNPOISON_MEMORY_REGION(s, p->slab_size - BESIDE);
     free(s);
     pf_budget_give(p->budget, p->slab_size);
 }
 
-static void list_free(struct pf_pool *p, struct pf_slab **list)
-{
-    while (*list != NULL) {
-        struct pf_slab *s = *list;
-        *list = s->next;
-        slab_free(p, s);
-    }
-}
-
 void pf_pool_fini(struct pf_pool *p)
 {
-    list_free(p, &p->partial);
-    list_free(p, &p->full);
-    list_free(p, &p->empty);
+    while (p->newest != NULL) {
+        slab_free(p, p->newest);
+    }
+    p->partial = NULL;
+    p->empty = NULL;
     p->empty_count = 0;
     p->in_use = 0;
 }
@@ -117,7 +122,11 @@ static enum pf_status slab_new(struct pf_pool *p)
         return PF_ERR_NOMEM;
     }
     struct pf_slab *s = block;
-    *s = (struct pf_slab){.free = NULL};
+    *s = (struct pf_slab){.older = p->newest};
+    if (p->newest != NULL) {
+        p->newest->newer = s;
+    }
+    p->newest = s;
     ASAN_POISON_MEMORY_REGION((char *)s + HEADER, p->slab_size - PF_POOL_OVERHEAD);
     list_add(&p->partial, s);
     return PF_OK;
@@ -151,7 +160,6 @@ enum pf_status pf_pool_get(struct pf_pool *p, void **out)
     s->used++;
     if (s->used == p->per_slab) {
         list_remove(&p->partial, s);
-        list_add(&p->full, s);
     }
     return PF_OK;
 }
@@ -174,7 +182,6 @@ void pf_pool_put(struct pf_pool *p, void *object)
     }
     struct pf_slab *s = (void *)((uintptr_t)object & ~(uintptr_t)(p->slab_size - 1));
     if (s->used == p->per_slab) {
-        list_remove(&p->full, s);
         list_add(&p->partial, s);
     }
     struct free_object *f = object;

@@ -27,8 +27,8 @@ struct pf_slab;
 struct pf_pool {
     struct pf_budget *budget;
     struct pf_slab *partial; /* slabs with objects and with room */
-    struct pf_slab *full;
     struct pf_slab *empty;
+    struct pf_slab *newest; /* of all */
     size_t empty_count;
     size_t object_size;
     size_t slab_size;
