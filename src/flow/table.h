@@ -125,20 +125,33 @@ static inline void pf_table_prefetch(const struct pf_table *t, uint64_t hash)
     }
 }
 
+/* The flow that is most likely theirs, without a look at its key; or NULL. */
+static inline const struct pf_flow *pf_table_likely(const struct pf_table *t, uint64_t hash)
+{
+    if (t->slots == NULL) {
+        return NULL;
+    }
+    size_t i = hash & t->mask;
+    while (t->slots[i].flow != NULL && t->slots[i].hash != hash) {
+        i = (i + 1) & t->mask;
+    }
+    return t->slots[i].flow;
+}
+
 static inline void pf_table_prefetch_flow(const struct pf_table *t, uint64_t hash)
 {
-    if (t->slots != NULL && t->slots[hash & t->mask].flow != NULL) {
-        const char *flow = (const char *)t->slots[hash & t->mask].flow;
+    const char *flow = (const char *)pf_table_likely(t, hash);
+    if (flow != NULL) {
         __builtin_prefetch(flow);
         __builtin_prefetch(flow + 64);
         __builtin_prefetch(flow + 128);
     }
 }
 
-/* Of packets nearer still: the stream of the flow that is most likely theirs, or NULL. */
+/* Of packets nearer still: the flow's stream, or NULL. */
 static inline const void *pf_table_likely_stream(const struct pf_table *t, uint64_t hash)
 {
-    const struct pf_flow *flow = t->slots != NULL ? t->slots[hash & t->mask].flow : NULL;
+    const struct pf_flow *flow = pf_table_likely(t, hash);
     return flow != NULL ? flow->stream : NULL;
 }
 
