@@ -15,10 +15,10 @@ enum {
     HELD_MAX = 16 * 1024 * 1024, /* that one direction may hold while it waits */
     SWEEP_S = 30,                /* capture time between looks at all flows */
     WAIT_MS = 20,                /* at most, for what others publish: they wake us */
-    AHEAD_SLOTS = 12,            /* packets of a batch whose table slots are fetched early, */
-    AHEAD_FLOWS = 9,             /* whose flows are, */
-    AHEAD_STREAMS = 6,
-    AHEAD_CONNS = 3,
+    AHEAD_SLOTS = 6,             /* trains of packets whose table slots are fetched early, */
+    AHEAD_FLOWS = 4,             /* whose flows are, */
+    AHEAD_STREAMS = 3,
+    AHEAD_CONNS = 2,
     AHEAD_BYTES = 1
 };
 
@@ -193,47 +193,54 @@ static enum pf_status collect(struct pf_worker *w)
     return st;
 }
 
-/* The packet so far ahead, if it touches other memory than the one before it: a flow's packets come
- * in trains. */
-static const struct pf_pkt *ahead(const struct pf_batch *b, uint32_t i, uint32_t by)
-{
-    if (i + by >= b->count) {
-        return NULL;
-    }
-    const struct pf_pkt *p = &b->packets[i + by];
-    return p[0].hash != p[-1].hash || p[0].side != p[-1].side ? p : NULL;
-}
-
-static void look_ahead(const struct pf_worker *w, const struct pf_batch *b, uint32_t i)
+/* Packets of a flow come in trains: the first ones find the flow's memory cold. What they will
+ * touch is fetched a few trains early, one pointer further with each. heads[0] is the train that
+ * begins now. */
+static void look_ahead(const struct pf_worker *w, const struct pf_batch *b, const uint16_t *heads)
 {
     const struct pf_table *table = &w->flows.table;
-    const struct pf_pkt *p = ahead(b, i, AHEAD_SLOTS);
+    const struct pf_pkt *p = b->packets;
     const struct pf_tls_flow *t;
-    if (p != NULL) {
-        pf_table_prefetch(table, p->hash);
+    pf_table_prefetch(table, p[heads[AHEAD_SLOTS]].hash);
+    pf_table_prefetch_flow(table, p[heads[AHEAD_FLOWS]].hash);
+    t = pf_table_likely_stream(table, p[heads[AHEAD_STREAMS]].hash);
+    if (t != NULL) {
+        pf_tls_flow_prefetch(t, p[heads[AHEAD_STREAMS]].side);
     }
-    if ((p = ahead(b, i, AHEAD_FLOWS)) != NULL) {
-        pf_table_prefetch_flow(table, p->hash);
+    t = pf_table_likely_stream(table, p[heads[AHEAD_CONNS]].hash);
+    if (t != NULL) {
+        pf_tls_flow_prefetch_conn(t, p[heads[AHEAD_CONNS]].side);
     }
-    if ((p = ahead(b, i, AHEAD_STREAMS)) != NULL &&
-        (t = pf_table_likely_stream(table, p->hash)) != NULL) {
-        pf_tls_flow_prefetch(t, p->side);
+    t = pf_table_likely_stream(table, p[heads[AHEAD_BYTES]].hash);
+    if (t != NULL) {
+        pf_tls_flow_prefetch_bytes(t, p[heads[AHEAD_BYTES]].side);
     }
-    if ((p = ahead(b, i, AHEAD_CONNS)) != NULL &&
-        (t = pf_table_likely_stream(table, p->hash)) != NULL) {
-        pf_tls_flow_prefetch_conn(t, p->side);
+}
+
+/* Where the batch's trains begin; behind the last one it is named again, for who looks ahead. */
+static void find_trains(const struct pf_batch *b, uint16_t heads[PF_BATCH_PACKETS + AHEAD_SLOTS])
+{
+    uint32_t n = 0;
+    heads[0] = 0;
+    for (uint32_t i = 1; i < b->count; i++) {
+        heads[n + 1] = (uint16_t)i;
+        n += b->packets[i].hash != b->packets[i - 1].hash ? 1 : 0;
     }
-    if ((p = ahead(b, i, AHEAD_BYTES)) != NULL &&
-        (t = pf_table_likely_stream(table, p->hash)) != NULL) {
-        pf_tls_flow_prefetch_bytes(t, p->side);
+    for (uint32_t i = 1; i <= AHEAD_SLOTS; i++) {
+        heads[n + i] = heads[n];
     }
 }
 
 static enum pf_status on_batch(struct pf_worker *w, const struct pf_batch *b)
 {
+    uint16_t heads[PF_BATCH_PACKETS + AHEAD_SLOTS];
+    const uint16_t *next = heads;
     enum pf_status st = PF_OK;
+    find_trains(b, heads);
     for (uint32_t i = 0; i < b->count && st == PF_OK; i++) {
-        look_ahead(w, b, i);
+        if (i == *next) {
+            look_ahead(w, b, next++);
+        }
         st = pf_workflows_packet(&w->flows, &b->packets[i]);
     }
     w->clock_ns = b->clock_ns;
