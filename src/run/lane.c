@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+enum { WAKE_AT = PF_LANE_BATCHES / 2 };
+
 void pf_lane_free(struct pf_lane *l)
 {
     if (l == NULL) {
@@ -109,5 +111,8 @@ void pf_lane_return(struct pf_lane *l, struct pf_batch *b)
 {
     pf_batch_clear(b);
     push(&l->empty, b);
-    pf_gate_open(&l->reader);
+    /* Waking the reader for each batch would have it fill that one and sleep again. */
+    if (pf_ring_count(&l->empty) >= WAKE_AT) {
+        pf_gate_open(&l->reader);
+    }
 }
