@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SPOOL_BUFFER = 1 << 18, ROWS_FIRST = 1024, WINDOW = 16 * 1024 };
+enum { SPOOL_BUFFER = 1 << 18, ROWS_FIRST = 1024, WINDOW = 64 * 1024 };
 
 /* All that is kept of a flow that is over. */
 struct row {
@@ -275,21 +275,26 @@ bool pf_flows_before(const struct pf_flows *a, const struct pf_flows *b)
 }
 
 /* The len bytes of the spool from pos on. Flows are asked for in the order in which they began;
- * where they ended about so, too, what lies behind is read along. */
+ * where they ended about so, too, what lies around is read along. */
 static enum pf_status fetch(struct pf_flows *f, uint64_t pos, size_t len, const uint8_t **out)
 {
     if (pos < f->window_pos || pos + len > f->window_pos + f->window.len) {
-        bool near = pos >= f->window_pos && pos - f->window_pos <= WINDOW;
-        size_t left = (size_t)(f->spool.size - pos);
-        size_t ahead = !near || WINDOW < len ? len : WINDOW < left ? WINDOW : left;
+        uint64_t from = pos;
+        uint64_t to = pos + len;
+        if (pos + WINDOW >= f->window_pos && pos <= f->window_pos + 2 * WINDOW) {
+            from = pos > WINDOW / 4 ? pos - WINDOW / 4 : 0;
+            to = to > from + WINDOW ? to : from + WINDOW;
+            to = to < f->spool.size ? to : f->spool.size;
+        }
         f->window.len = 0;
-        enum pf_status st = pf_buf_reserve(&f->window, ahead);
-        st = st == PF_OK ? pf_file_read_at(f->spool.fd, f->window.ptr, ahead, pos) : st;
+        enum pf_status st = pf_buf_reserve(&f->window, (size_t)(to - from));
+        st = st == PF_OK ? pf_file_read_at(f->spool.fd, f->window.ptr, (size_t)(to - from), from)
+                         : st;
         if (st != PF_OK) {
             return st;
         }
-        f->window_pos = pos;
-        f->window.len = ahead;
+        f->window_pos = from;
+        f->window.len = (size_t)(to - from);
     }
     *out = f->window.ptr + (pos - f->window_pos);
     return PF_OK;
