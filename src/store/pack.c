@@ -13,7 +13,7 @@
  * counts' squares is about 5,116 (deviation 90) for random bytes, 14,000 and more for machine code,
  * 50,000 and more for text. A run of which an eighth is text is above EVEN.
  */
-enum { SLICES = 16, SLICE = 64, EVEN = 5700, WORTH_A_LOOK = 4096 };
+enum { SLICES = 16, SLICE = 64, EVEN = 5700, WORTH_A_LOOK = 16384 };
 
 enum { LEVEL_HC = 3, BLOCK_SMALL = 1 << 16, BLOCK_LARGE = 1 << 18, BLOCK_HEAD = 4 };
 
