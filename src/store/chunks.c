@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { DATA_BUFFER = 2 << 20, INDEX_BUFFER = 1 << 18 };
+enum { DATA_BUFFER = 512 << 10, INDEX_BUFFER = 1 << 18 };
 
 struct pf_chunks {
     struct pf_file data;
