@@ -10,7 +10,7 @@ enum {
     FUND_FREE = 12000, /* what the handshake of a connection costs at least */
     FUND_BYTE = 1,     /* for each byte that was captured */
     FUND_GAP = 300, /* for each gap, since a packet lies behind it: many are cut to their headers */
-    FUND_STREAM = 64000000, /* RC4: the keystream of what was lost has to be made */
+    FUND_STREAM = 16000000, /* RC4: the keystream of what was lost has to be made */
     BROKE = 1000
 };
 
