@@ -12,7 +12,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { WAIT_MS = 100, PAGE = 4096, BODY = 256 << 10 /* stays in the second-level cache */ };
+enum {
+    WAIT_MS = 100,
+    PAGE = 4096,
+    BODY = 256 << 10,
+    SLABS = PF_BYTES_LENT_MAX /
+            BODY /* that others may hold; what is read when all are held has to be copied */
+};
 
 struct pf_bytes {
     const atomic_bool *stop; /* NULL: never stops */
@@ -24,7 +30,10 @@ struct pf_bytes {
     uint64_t total;
     uint64_t offset;
 
-    uint8_t *mem; /* half bytes of head room, then half bytes of body */
+    struct pf_slab *slab; /* at work: half bytes of head room, then half bytes of body */
+    struct pf_slab *own;  /* nobody else holds it */
+    struct pf_slab *others[SLABS];
+    size_t others_count;
     size_t half;
     size_t pos;
     size_t fill_end;
@@ -153,37 +162,61 @@ static enum pf_status produce(struct pf_bytes *b, uint8_t *dst, size_t n, size_t
     return st;
 }
 
+/* Moves what is left in front of the body of this one, which is at work from now on. */
+static void move_to(struct pf_bytes *b, struct pf_slab *slab)
+{
+    size_t left = b->fill_end - b->pos;
+    size_t half = slab->size / 2;
+    memmove(slab->mem + half - left, b->slab->mem + b->pos, left);
+    b->slab = slab;
+    b->half = half;
+    b->pos = half - left;
+    b->fill_end = half;
+}
+
 static enum pf_status grow(struct pf_bytes *b, size_t n)
 {
     size_t half = b->half;
     while (half < n) {
         half *= 2;
     }
-    uint8_t *mem = aligned_alloc(PAGE, half * 2);
-    if (mem == NULL) {
+    struct pf_slab *large;
+    if (pf_slab_new(half * 2, &large) != PF_OK) {
         return fail(b, PF_ERR_NOMEM, "out of memory");
     }
-    size_t left = b->fill_end - b->pos;
-    memcpy(mem + half - left, b->mem + b->pos, left);
-    free(b->mem);
-    b->mem = mem;
-    b->half = half;
-    b->pos = half - left;
-    b->fill_end = half;
+    move_to(b, large);
+    pf_slab_release(b->own);
+    b->own = large;
     return PF_OK;
 }
 
-/* Moves what is left in front of the body, so that the body is free. */
+/* One that may be filled and lent, or NULL. The first there is: so they are as few as are held at a
+ * time, and stay in the caches. */
+static struct pf_slab *free_slab(struct pf_bytes *b)
+{
+    for (size_t i = 0; i < b->others_count; i++) {
+        if (pf_slab_is_free(b->others[i])) {
+            return b->others[i];
+        }
+    }
+    if (b->others_count == SLABS || pf_slab_new(2 * BODY, &b->others[b->others_count]) != PF_OK) {
+        return NULL;
+    }
+    return b->others[b->others_count++];
+}
+
+/* Makes the body free; n bytes will be wanted, of which fewer are left. */
 static enum pf_status make_room(struct pf_bytes *b, size_t n)
 {
-    size_t left = b->fill_end - b->pos;
-    if (n > b->half) {
-        return grow(b, n);
+    if (n > BODY) {
+        if (n > b->own->size / 2) {
+            return grow(b, n);
+        }
+        move_to(b, b->own);
+        return PF_OK;
     }
-    /* left < n <= half; the tail may lie where it has to go */
-    memmove(b->mem + b->half - left, b->mem + b->pos, left);
-    b->pos = b->half - left;
-    b->fill_end = b->half;
+    struct pf_slab *slab = free_slab(b);
+    move_to(b, slab != NULL ? slab : b->own);
     return PF_OK;
 }
 
@@ -192,7 +225,7 @@ static enum pf_status fill(struct pf_bytes *b, size_t n)
     enum pf_status st = make_room(b, n);
     while (st == PF_OK && b->fill_end - b->pos < n) {
         size_t got = 0;
-        st = produce(b, b->mem + b->fill_end, 2 * b->half - b->fill_end, &got);
+        st = produce(b, b->slab->mem + b->fill_end, 2 * b->half - b->fill_end, &got);
         if (st == PF_OK) {
             b->fill_end += got;
         }
@@ -211,8 +244,13 @@ enum pf_status pf_bytes_need(struct pf_bytes *b, size_t n, const uint8_t **out)
             return st;
         }
     }
-    *out = b->mem + b->pos;
+    *out = b->slab->mem + b->pos;
     return PF_OK;
+}
+
+struct pf_slab *pf_bytes_slab(const struct pf_bytes *b)
+{
+    return b->slab != b->own ? b->slab : NULL;
 }
 
 size_t pf_bytes_buffered(const struct pf_bytes *b)
@@ -231,7 +269,7 @@ enum pf_status pf_bytes_read(struct pf_bytes *b, uint8_t *dst, size_t n, size_t 
     size_t left = b->fill_end - b->pos;
     if (left > 0) {
         *got = left < n ? left : n;
-        memcpy(dst, b->mem + b->pos, *got);
+        memcpy(dst, b->slab->mem + b->pos, *got);
         pf_bytes_skip(b, *got);
         return PF_OK;
     }
@@ -268,7 +306,7 @@ static enum pf_status start_inflate(struct pf_bytes *b, struct pf_error *err)
         return pf_error_set(err, PF_ERR_NOMEM, "out of memory");
     }
     b->in_end = b->fill_end - b->pos;
-    memcpy(b->in, b->mem + b->pos, b->in_end);
+    memcpy(b->in, b->slab->mem + b->pos, b->in_end);
     b->pos = b->half;
     b->fill_end = b->half;
     b->end = false;
@@ -303,8 +341,9 @@ enum pf_status pf_bytes_open(const char *path, const atomic_bool *stop, struct p
         b->half = BODY;
         b->pos = BODY;
         b->fill_end = BODY;
-        b->mem = aligned_alloc(PAGE, 2 * BODY);
-        st = b->mem != NULL ? sniff(b, err) : pf_error_set(err, PF_ERR_NOMEM, "out of memory");
+        st = pf_slab_new(2 * BODY, &b->own);
+        b->slab = b->own;
+        st = st == PF_OK ? sniff(b, err) : pf_error_set(err, st, "out of memory");
     }
     if (st != PF_OK) {
         pf_bytes_close(b);
@@ -324,7 +363,12 @@ void pf_bytes_close(struct pf_bytes *b)
     }
     pf_decompress_free(b->inflate);
     free(b->in);
-    free(b->mem);
+    if (b->own != NULL) {
+        pf_slab_release(b->own);
+    }
+    for (size_t i = 0; i < b->others_count; i++) {
+        pf_slab_release(b->others[i]);
+    }
     free(b);
 }
 

@@ -22,12 +22,16 @@
 #define PF_CAPTURE_BYTES_H
 
 #include "base/status.h"
+#include "capture/slab.h"
 
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PF_BYTES_NEED_MAX = 16 << 20 };
+enum {
+    PF_BYTES_NEED_MAX = 16 << 20,
+    PF_BYTES_LENT_MAX = 8 << 20 /* in slabs that others may hold */
+};
 
 struct pf_bytes;
 
@@ -47,6 +51,10 @@ void pf_bytes_close(struct pf_bytes *b);
  * ended among them. Other errors: as stored.
  */
 PF_MUST_USE enum pf_status pf_bytes_need(struct pf_bytes *b, size_t n, const uint8_t **out);
+
+/* What the bytes of the last need lie in, for who wants to hold them longer; NULL: they have to be
+ * copied. */
+struct pf_slab *pf_bytes_slab(const struct pf_bytes *b);
 
 /* Bytes that the last need made available: at least its n; may be looked at like them. */
 size_t pf_bytes_buffered(const struct pf_bytes *b);

@@ -10,6 +10,7 @@
 #define PF_CAPTURE_ITEM_H
 
 #include "base/pkt.h"
+#include "capture/slab.h"
 
 #include <stdint.h>
 
@@ -26,8 +27,9 @@ enum pf_item_kind {
 
 struct pf_item {
     enum pf_item_kind kind;
-    uint32_t input;      /* index of the capture it is from */
-    const uint8_t *data; /* PF_ITEM_FRAME: caplen bytes from the link header on */
+    uint32_t input;       /* index of the capture it is from */
+    const uint8_t *data;  /* PF_ITEM_FRAME: caplen bytes from the link header on */
+    struct pf_slab *slab; /* which they lie in; NULL: the reader's own memory */
     uint32_t caplen;
     uint32_t len;  /* as it was on the wire; >= caplen */
     int64_t ts_ns; /* ns since 1970 */

@@ -178,6 +178,7 @@ enum pf_status pf_pcapfile_next(struct pf_pcapfile *r, struct pf_item *item, str
     pf_bytes_skip(r->in, RECORD + caplen);
     item->kind = PF_ITEM_FRAME;
     item->data = p + RECORD;
+    item->slab = pf_bytes_slab(r->in);
     item->caplen = caplen;
     item->len = len > caplen ? len : caplen;
     item->ts_ns = time_of(r, seconds, fraction);

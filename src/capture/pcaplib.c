@@ -132,6 +132,7 @@ enum pf_status pf_pcaplib_next(struct pf_pcaplib *r, struct pf_item *item, struc
     if (rc == 1) {
         item->kind = PF_ITEM_FRAME;
         item->data = data;
+        item->slab = NULL;
         item->caplen = header->caplen;
         item->len = header->len > header->caplen ? header->len : header->caplen;
         item->ts_ns = time_of(&header->ts);

@@ -363,6 +363,7 @@ enum pf_status pf_pcapng_next(struct pf_pcapng *r, struct pf_item *item, struct 
             st = on_block(r, &b, item, err);
         }
     } while (st == PF_AGAIN);
+    item->slab = pf_bytes_slab(r->in);
     return st;
 }
 

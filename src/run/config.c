@@ -3,6 +3,7 @@
 
 #include "base/cursor.h"
 #include "capture/batch.h"
+#include "capture/bytes.h"
 #include "capture/pcapng.h"
 #include "plainflow.h"
 #include "run/lane.h"
@@ -15,7 +16,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { WORKER_MIN = 8 << 20, KEYLOG_ENTRY = 128, PASSWORD_MAX = 4096, DSB_MAX = 256 << 20, PSK_MAX = 512 };
+enum {
+    WORKER_MIN = 8 << 20,
+    KEYLOG_ENTRY = 128,
+    PASSWORD_MAX = 4096,
+    DSB_MAX = 256 << 20,
+    PSK_MAX = 512
+};
 
 #define MEMORY_DEFAULT ((uint64_t)1 << 30)
 
@@ -271,7 +278,8 @@ size_t pf_config_lines_share(const struct pf_config *c)
 size_t pf_config_worker_share(const struct pf_config *c)
 {
     uint64_t lanes =
-        (uint64_t)c->jobs * PF_LANE_BATCHES * (PF_BATCH_BYTES + sizeof(struct pf_batch));
+        (uint64_t)c->jobs * PF_LANE_BATCHES * (PF_BATCH_BYTES + sizeof(struct pf_batch)) +
+        PF_BYTES_LENT_MAX;
     uint64_t sessions = (c->two_pass ? 2 : 1) * (uint64_t)pf_config_sessions_share(c);
     uint64_t taken = sessions + pf_config_fragments_share(c) + c->memory / 8 +
                      pf_config_lines_share(c) + keylog_bytes(c->keylog) + keylog_bytes(c->dsb);

@@ -46,26 +46,26 @@ static void flush_all(struct hand_out *h, bool last)
     pf_board_add(&h->r->board->packets, h->number - pf_board_read(&h->r->board->packets));
 }
 
-static void hand_to(struct hand_out *h, unsigned w, const struct pf_pkt *pkt)
+static void hand_to(struct hand_out *h, unsigned w, const struct pf_pkt *pkt, struct pf_slab *slab)
 {
-    if (!pf_batch_add(h->open[w], pkt)) {
+    if (!pf_batch_add(h->open[w], pkt, slab)) {
         h->number--; /* this packet is not in the batch yet */
         send_batch(h, w, false);
         h->number++;
-        if (!pf_batch_add(h->open[w], pkt)) {
+        if (!pf_batch_add(h->open[w], pkt, slab)) {
             abort(); /* an empty batch has room for any packet */
         }
     }
 }
 
-static void hand_packet(struct hand_out *h, struct pf_pkt *pkt)
+static void hand_packet(struct hand_out *h, struct pf_pkt *pkt, struct pf_slab *slab)
 {
     if (memcmp(&pkt->key, &h->last, sizeof h->last) != 0) {
         h->last = pkt->key;
         h->last_hash = pf_key_hash(&pkt->key, h->seed);
     }
     pkt->hash = h->last_hash;
-    hand_to(h, (unsigned)((pkt->hash >> 32) % h->workers), pkt);
+    hand_to(h, (unsigned)((pkt->hash >> 32) % h->workers), pkt, slab);
 }
 
 /* How much of the text fits into a packet: whole lines. */
@@ -92,7 +92,7 @@ static void hand_secrets(struct hand_out *h, struct pf_span text)
                                    .key = {.proto = PF_KEY_SECRETS},
                                    .clock_ns = h->clock_ns};
         for (unsigned w = 0; w < h->workers; w++) {
-            hand_to(h, w, &pkt);
+            hand_to(h, w, &pkt, NULL);
         }
         text.ptr += pkt.len;
         text.len -= pkt.len;
@@ -152,7 +152,7 @@ static void on_frame(struct hand_out *h, struct pf_decoder *decoder, const struc
         pkt.number = item->number;
         pkt.ts_ns = item->ts_ns;
         pkt.clock_ns = h->clock_ns;
-        hand_packet(h, &pkt);
+        hand_packet(h, &pkt, item->slab);
     } else if (drop == PF_DROP_NONE) {
         h->r->udp++;
     }

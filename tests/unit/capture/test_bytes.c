@@ -277,6 +277,55 @@ static void test_bomb(void **state)
     assert_int_equal(total, 16 << 20);
 }
 
+/* What is held stays as it was read, however much is read behind it; what is not held is used
+ * again, and when all are held bytes still come, to be copied. */
+static void test_slabs(void **state)
+{
+    (void)state;
+    enum { PIECE = 1000, MANY = 200 };
+    static struct {
+        struct pf_slab *slab;
+        const uint8_t *data;
+        uint64_t at;
+    } held[MANY];
+    for (int every = 1; every <= 2; every++) { /* all of them are held, or only the last one */
+        size_t n = 0;
+        size_t copied = 0;
+        const uint8_t *p;
+        cf_fini(&c);
+        cf_init(&c);
+        for (int i = 0; i < 12; i++) {
+            cf_put(&c, plain, SIZE);
+        }
+        reopen();
+        while (pf_bytes_need(in, PIECE, &p) == PF_OK) {
+            struct pf_slab *slab = pf_bytes_slab(in);
+            uint64_t at = pf_bytes_offset(in);
+            assert_memory_equal(p, plain + at % SIZE, at % SIZE + PIECE > SIZE ? 1 : PIECE);
+            copied += slab == NULL;
+            if (slab != NULL && (n == 0 || held[n - 1].slab != slab)) {
+                assert_true(pf_slab_has(slab, p, PIECE) && !pf_slab_has(slab, plain, 1));
+                assert_true(n < MANY);
+                if (every == 2 && n > 0) {
+                    pf_slab_release(held[--n].slab);
+                }
+                pf_slab_hold(slab);
+                held[n].slab = slab;
+                held[n].data = p;
+                held[n++].at = at;
+            }
+            pf_bytes_skip(in, PIECE);
+        }
+        assert_true(every == 1 ? n > 30 && copied > 0 : n == 1 && copied * PIECE < SIZE);
+        pf_bytes_close(in);
+        in = NULL;
+        for (size_t i = 0; i < n; i++) {
+            assert_int_equal(held[i].data[0], plain[held[i].at % SIZE]);
+            pf_slab_release(held[i].slab);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -289,6 +338,7 @@ int main(void)
         T(test_packed_and_cut),
         T(test_packed_and_damaged),
         T(test_bomb),
+        T(test_slabs),
 #undef T
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);

@@ -86,7 +86,7 @@ static void *reader(void *arg)
         struct pf_batch *b = pf_lane_take(l);
         byte = (uint8_t)i;
         const struct pf_pkt pkt = {.number = i, .data = &byte, .len = 1};
-        b->upto = pf_batch_add(b, &pkt) ? i : UINT64_MAX;
+        b->upto = pf_batch_add(b, &pkt, NULL) ? i : UINT64_MAX;
         b->last = i + 1 == BATCHES;
         pf_lane_send(l, b);
     }
@@ -126,19 +126,19 @@ static void a_batch_is_full_or_not(void **state)
     static uint8_t payload[PF_BATCH_BYTES];
     assert_int_equal(pf_batch_new(&b), PF_OK);
     struct pf_pkt pkt = {.data = payload, .len = sizeof payload};
-    assert_true(pf_batch_add(b, &pkt)); /* as large as can be */
+    assert_true(pf_batch_add(b, &pkt, NULL)); /* as large as can be */
     pkt.len = 1;
-    assert_false(pf_batch_add(b, &pkt));
+    assert_false(pf_batch_add(b, &pkt, NULL));
     assert_int_equal(b->count, 1);
     pkt.len = 0;
     for (unsigned i = 1; i < PF_BATCH_PACKETS; i++) {
-        assert_true(pf_batch_add(b, &pkt));
+        assert_true(pf_batch_add(b, &pkt, NULL));
     }
-    assert_false(pf_batch_add(b, &pkt));
+    assert_false(pf_batch_add(b, &pkt, NULL));
     pf_batch_clear(b);
     assert_int_equal(b->count + b->used, 0);
     pkt.len = 3;
-    assert_true(pf_batch_add(b, &pkt));
+    assert_true(pf_batch_add(b, &pkt, NULL));
     assert_ptr_not_equal(b->packets[0].data, payload); /* a copy */
     pf_batch_free(b);
     pf_batch_free(NULL);
