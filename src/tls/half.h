@@ -393,8 +393,24 @@ PF_MUST_USE enum pf_status pf_number_find(struct pf_conn *c, enum pf_dir dir,
 /* All numbers that the record can have are soon tried. */
 bool pf_number_is_short(const struct pf_half *h);
 
+/* guess.c: what is known of the number of the record at h->framed, under the keys from before the
+ * gap. */
+struct pf_seq_search pf_guess_bounds(const struct pf_half *h);
+
+/* How many records so many bytes are, if they are as long as those of this direction were; and how
+ * far off that may well be: of few records the mean says little. */
+uint64_t pf_guess_usual(const struct pf_half *h, uint64_t area);
+uint64_t pf_guess_error(const struct pf_half *h, uint64_t count);
+
+/* The same, if they are as long as those ahead: fewer than PF_GUESS_ENOUGH say nothing. */
+enum { PF_GUESS_ENOUGH = 8 };
+uint64_t pf_guess_like(const struct pf_ahead *ahead, uint64_t area);
+
+/* The number if all records that may have been lost were as long as they can be. */
+uint64_t pf_guess_fewest(const struct pf_half *h);
+
 /* Other keys are about to be installed: what was under these tells how long records are. */
-void pf_number_keys_change(struct pf_half *h);
+void pf_guess_keys_change(struct pf_half *h);
 
 /* late.c. Nothing opens this yet: may the secret still come? Then it is PF_BLOCKED. */
 bool pf_late_may_come(const struct pf_conn *c);

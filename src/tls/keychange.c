@@ -7,7 +7,7 @@ enum pf_status pf_half_install(struct pf_half *h, const struct pf_keys *keys, ui
     if (h->chain_live) {
         pf_chain_fini(&h->chain);
         h->chain_live = false;
-        pf_number_keys_change(h);
+        pf_guess_keys_change(h);
     }
     h->keys = *keys;
     h->keys_ahead = 0;

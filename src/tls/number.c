@@ -9,9 +9,6 @@
 enum {
     TRIALS_PER_GAP = 1 << 20, /* about a second at the dearest */
     TRIALS_PER_FLOW = 1 << 23,
-    ENOUGH = 8,       /* records for a mean; before that they count with */
-    PRIOR_LEN = 8192, /* some of this length, header included */
-    SCALE = 1 << 20,
     /* TLS 1.3 key changes that one gap may hide: some, and one more for so many bytes of it. */
     GENERATIONS_MIN = 4,
     GENERATIONS_MAX = 64,
@@ -59,111 +56,6 @@ static bool is_thorough(const struct pf_half *h, const struct pf_ahead *ahead, u
         return ahead->last || fund >= 2 * l->vain_cost;
     }
     return (l->searches & (l->searches - 1)) == 0 || fund >= VAIN_SHARE * l->vain_cost;
-}
-
-/* Records under the present keys that were opened or known to be lost, and their bytes. */
-static void under_these_keys(const struct pf_half *h, uint64_t *records, uint64_t *bytes)
-{
-    const struct pf_loss *l = &h->loss;
-    *records = less(h->seq, h->keyed_seq);
-    *bytes = less(h->framed - h->keyed + h->keyed_lost + l->cipher_bytes, l->since_opened);
-}
-
-void pf_number_keys_change(struct pf_half *h)
-{
-    uint64_t records;
-    uint64_t bytes;
-    under_these_keys(h, &records, &bytes);
-    h->past_records += records;
-    h->past_bytes += bytes;
-}
-
-static void so_far(const struct pf_half *h, uint64_t *records, uint64_t *bytes)
-{
-    under_these_keys(h, records, bytes);
-    *records += h->past_records;
-    *bytes += h->past_bytes;
-}
-
-/* How many records so many bytes are, if they are as long as those of this direction were. */
-static uint64_t usual_count(const struct pf_half *h, uint64_t area)
-{
-    uint64_t records;
-    uint64_t bytes;
-    so_far(h, &records, &bytes);
-    for (; records < ENOUGH; records++) {
-        bytes += PRIOR_LEN;
-    }
-    for (; records > SCALE; records /= 2) {
-        bytes /= 2;
-    }
-    if (bytes < records) {
-        return 0;
-    }
-    return area < (uint64_t)1 << 40 ? area * records / bytes : area / (bytes / records);
-}
-
-/* How far off that may well be: of few records the mean says little. */
-static uint64_t usual_error(const struct pf_half *h, uint64_t count)
-{
-    uint64_t records;
-    uint64_t bytes;
-    uint64_t root = 2;
-    so_far(h, &records, &bytes);
-    while (root * root < records) {
-        root++;
-    }
-    return count / root;
-}
-
-/* The same, if they are as long as those ahead. */
-static uint64_t count_like(const struct pf_ahead *ahead, uint64_t area)
-{
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < ahead->count; i++) {
-        bytes += PF_RECORD_HEADER_LEN + ahead->frames[i].body_len;
-    }
-    return area / (bytes / ahead->count);
-}
-
-/* What is known of the number of the record at h->framed, under the keys from before the gap. */
-static struct pf_seq_search bounds(const struct pf_half *h)
-{
-    const struct pf_loss *l = &h->loss;
-    unsigned min_body;
-    unsigned max_body;
-    pf_open_body_bounds(&h->keys, &min_body, &max_body);
-    uint64_t smallest = PF_RECORD_HEADER_LEN + (uint64_t)min_body;
-    uint64_t first = h->seq + l->cut;
-    uint64_t inside = usual_count(h, l->area);
-    inside += inside == 0 && l->area > 0 && l->cipher_bytes == 0; /* a header was spoiled */
-    struct pf_seq_search s = {
-        .lo = l->scanned || l->clear ? h->seq : first,
-        .hi = first + l->rejected + l->area / smallest,
-        .likely = first + l->rejected + inside,
-        .gap_bytes = l->since_opened,
-        .next_seq = h->seq,
-        .hint_nonce = h->nonce_offset,
-        .hint_known = h->nonce_known,
-    };
-    if (l->rejected > 0 && s.hi < h->seq + l->since_opened / smallest) {
-        s.hi = h->seq + l->since_opened / smallest; /* their lengths may not be true */
-    }
-    if (s.likely < s.lo || s.likely > s.hi) {
-        s.likely = s.lo;
-    }
-    return s;
-}
-
-/* The number if all records that may have been lost were as long as they can be. */
-static uint64_t fewest(const struct pf_half *h)
-{
-    const struct pf_loss *l = &h->loss;
-    unsigned min_body;
-    unsigned max_body;
-    pf_open_body_bounds(&h->keys, &min_body, &max_body);
-    uint64_t largest = PF_RECORD_HEADER_LEN + (uint64_t)max_body;
-    return h->seq + l->cut + l->rejected + (l->area + largest - 1) / largest;
 }
 
 static struct pf_record record_of(const struct pf_half *h, const struct pf_frame *f)
@@ -390,7 +282,7 @@ static enum pf_status look_updated(struct pf_conn *c, enum pf_dir dir, struct pl
     struct pf_half *h = &c->half[dir];
     uint64_t epoch = 1 + (h->framed + h->lost_bytes) / (h->updates + 1);
     uint64_t often = 2 + 2 * h->loss.area / epoch;
-    uint64_t records = NEAR_REACH / 2 + 2 * usual_count(h, epoch);
+    uint64_t records = NEAR_REACH / 2 + 2 * pf_guess_usual(h, epoch);
     return look_later(c, dir, p, (unsigned)smaller(often, GENERATIONS_MAX), records);
 }
 
@@ -408,12 +300,13 @@ static enum pf_status look_first(struct pf_conn *c, enum pf_dir dir, struct plan
         st = look_now(c, dir, p, p->all.likely, (struct pf_seq_range){p->all.lo, p->all.hi});
     } else {
         const struct pf_loss *l = &h->loss;
-        uint64_t alike = h->seq + l->cut + l->rejected + count_like(p->ahead, l->area);
-        uint64_t error = usual_error(h, less(p->all.likely, p->all.lo));
+        uint64_t alike = h->seq + l->cut + l->rejected + pf_guess_like(p->ahead, l->area);
+        uint64_t error = pf_guess_error(h, less(p->all.likely, p->all.lo));
         st = look_near(c, dir, p, p->all.likely, error);
-        st = st == PF_ERR_REJECTED ? look_near(c, dir, p, fewest(h), 0) : st;
-        st = st == PF_ERR_REJECTED && p->ahead->count >= ENOUGH ? look_near(c, dir, p, alike, 0)
-                                                                : st;
+        st = st == PF_ERR_REJECTED ? look_near(c, dir, p, pf_guess_fewest(h), 0) : st;
+        st = st == PF_ERR_REJECTED && p->ahead->count >= PF_GUESS_ENOUGH
+                 ? look_near(c, dir, p, alike, 0)
+                 : st;
     }
     return st == PF_ERR_REJECTED && !p->again ? look_later(c, dir, p, 1, BRIEF_REACH) : st;
 }
@@ -422,7 +315,7 @@ static enum pf_status look_first(struct pf_conn *c, enum pf_dir dir, struct plan
 static enum pf_status look_everywhere(struct pf_conn *c, enum pf_dir dir, struct plan *p)
 {
     struct pf_half *h = &c->half[dir];
-    uint64_t few = fewest(h);
+    uint64_t few = pf_guess_fewest(h);
     uint64_t twice = 2 * p->all.likely - p->all.lo + LIKELY_REACH;
     enum pf_status st = look_first(c, dir, p);
     p->again = false;
@@ -486,7 +379,7 @@ enum pf_status pf_number_find(struct pf_conn *c, enum pf_dir dir, const struct p
         h->loss.poor = true;
         return PF_ERR_REJECTED;
     }
-    struct plan p = {.ahead = ahead, .all = bounds(h), .index = cheapest(h, ahead)};
+    struct plan p = {.ahead = ahead, .all = pf_guess_bounds(h), .index = cheapest(h, ahead)};
     p.again = p.index + 1 == h->loss.first_tried;
     bool first = thorough && !ahead->further && !pf_number_is_short(h);
     h->loss.poor = first || (h->loss.poor && !thorough);
