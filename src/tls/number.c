@@ -286,6 +286,12 @@ static enum pf_status look_updated(struct pf_conn *c, enum pf_dir dir, struct pl
     return look_later(c, dir, p, (unsigned)smaller(often, GENERATIONS_MAX), records);
 }
 
+/* Rejected records may be false ones in the place of others, and not as many as those. */
+static uint64_t without_rejected(const struct pf_half *h)
+{
+    return h->seq + pf_guess_usual(h, h->loss.since_opened);
+}
+
 static bool is_at_once(const struct pf_half *h)
 {
     return h->keys.suite->bulk->mode == PF_MODE_GCM || is_unplaced(h);
@@ -303,6 +309,9 @@ static enum pf_status look_first(struct pf_conn *c, enum pf_dir dir, struct plan
         uint64_t alike = h->seq + l->cut + l->rejected + pf_guess_like(p->ahead, l->area);
         uint64_t error = pf_guess_error(h, less(p->all.likely, p->all.lo));
         st = look_near(c, dir, p, p->all.likely, error);
+        st = st == PF_ERR_REJECTED && l->rejected > 1
+                 ? look_near(c, dir, p, without_rejected(h), error)
+                 : st;
         st = st == PF_ERR_REJECTED ? look_near(c, dir, p, pf_guess_fewest(h), 0) : st;
         st = st == PF_ERR_REJECTED && p->ahead->count >= PF_GUESS_ENOUGH
                  ? look_near(c, dir, p, alike, 0)
@@ -334,15 +343,24 @@ static enum pf_status look_everywhere(struct pf_conn *c, enum pf_dir dir, struct
     return st == PF_ERR_REJECTED ? look_later(c, dir, p, generations(h), p->all.hi - h->seq) : st;
 }
 
+static enum pf_status look_about(struct pf_conn *c, enum pf_dir dir, struct plan *p, uint64_t at)
+{
+    return look_now(c, dir, p, at, (struct pf_seq_range){less(at, BRIEF_REACH), at + BRIEF_REACH});
+}
+
 static enum pf_status look_briefly(struct pf_conn *c, enum pf_dir dir, struct plan *p)
 {
     const struct pf_half *h = &c->half[dir];
-    uint64_t at = p->all.likely;
-    struct pf_seq_range range = {less(at, BRIEF_REACH), at + BRIEF_REACH};
+    uint64_t likely = p->all.likely;
+    enum pf_status st;
     if (is_at_once(h)) {
-        range = (struct pf_seq_range){p->all.lo, p->all.hi};
+        st = look_now(c, dir, p, likely, (struct pf_seq_range){p->all.lo, p->all.hi});
+    } else {
+        st = look_about(c, dir, p, likely);
+        st = st == PF_ERR_REJECTED && h->loss.rejected > 1
+                 ? look_about(c, dir, p, without_rejected(h))
+                 : st;
     }
-    enum pf_status st = look_now(c, dir, p, at, range);
     return st == PF_ERR_REJECTED && h->updates > 0 ? look_later(c, dir, p, 1, BRIEF_REACH) : st;
 }
 
