@@ -3,7 +3,6 @@
 
 #include "base/cursor.h"
 #include "capture/batch.h"
-#include "capture/bytes.h"
 #include "capture/pcapng.h"
 #include "plainflow.h"
 #include "run/lane.h"
@@ -277,9 +276,9 @@ size_t pf_config_lines_share(const struct pf_config *c)
 
 size_t pf_config_worker_share(const struct pf_config *c)
 {
+    /* What a batch copies does not lie in the reader's slabs as well: one counts for the other. */
     uint64_t lanes =
-        (uint64_t)c->jobs * PF_LANE_BATCHES * (PF_BATCH_BYTES + sizeof(struct pf_batch)) +
-        PF_BYTES_LENT_MAX;
+        (uint64_t)c->jobs * PF_LANE_BATCHES * (PF_BATCH_BYTES + sizeof(struct pf_batch));
     uint64_t sessions = (c->two_pass ? 2 : 1) * (uint64_t)pf_config_sessions_share(c);
     uint64_t taken = sessions + pf_config_fragments_share(c) + c->memory / 8 +
                      pf_config_lines_share(c) + keylog_bytes(c->keylog) + keylog_bytes(c->dsb);
