@@ -94,6 +94,12 @@ static void note_done(struct plan *p, unsigned generation, uint64_t lo, uint64_t
     }
 }
 
+/* CBC whose IV is the last block of the record before. */
+static bool is_chained(const struct pf_half *h)
+{
+    return h->keys.suite->bulk->mode == PF_MODE_CBC && h->keys.version <= PF_VERSION_TLS10;
+}
+
 /* One search, within what is left of the budgets. PF_AGAIN: it cannot be paid, or not to its end.
  */
 static enum pf_status look(struct pf_conn *c, struct pf_half *h, struct plan *p,
@@ -120,10 +126,14 @@ static enum pf_status look(struct pf_conn *c, struct pf_half *h, struct plan *p,
     s.max_trials = poor ? (uint32_t)affordable : most;
     uint32_t spent = 0;
     struct pf_record record = record_of(h, f);
+    struct pf_chain chain = h->chain;
     void *inflate = h->chain.inflate;
     h->chain.inflate = NULL; /* whether its window is lost depends on what is found */
-    enum pf_status st =
-        pf_open_find_seq(c->env->crypt, keys, &h->chain, &record, &s, &p->seq, &spent);
+    chain.inflate = NULL;
+    if (is_chained(h) && p->index > 0) { /* its IV ends the record before it */
+        pf_chain_pass(&chain, keys, pf_stream_body(&h->in, f - 1));
+    }
+    enum pf_status st = pf_open_find_seq(c->env->crypt, keys, &chain, &record, &s, &p->seq, &spent);
     h->chain.inflate = inflate;
     l->trials += spent;
     h->trials += spent;
@@ -253,13 +263,12 @@ static bool is_key_update(const struct pf_half *h, const struct pf_frame *f)
     return is_tls13(h) && f->body_len == (uint32_t)KEY_UPDATE_LEN + h->keys.suite->bulk->tag_len;
 }
 
-/* The cheapest record to try: the smallest, unless each needs the one before it. */
+/* The cheapest record to try: the smallest, unless each needs the one before it, or the first one's
+ * IV is to be proved. */
 static size_t cheapest(const struct pf_half *h, const struct pf_ahead *ahead)
 {
     size_t best = 0;
-    bool in_order =
-        pf_chain_is_sequential(&h->chain) ||
-        (h->keys.suite->bulk->mode == PF_MODE_CBC && h->keys.version <= PF_VERSION_TLS10);
+    bool in_order = pf_chain_is_sequential(&h->chain) || (is_chained(h) && h->loss.clear);
     for (size_t i = 1; i < ahead->count && !in_order && !is_key_update(h, &ahead->frames[i - 1]);
          i++) {
         best = ahead->frames[i].body_len < ahead->frames[best].body_len ? i : best;
