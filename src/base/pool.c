@@ -29,17 +29,17 @@ struct free_object {
 
 /* A full slab is in no list but that of all: its neighbours there need no touch when it is full or
  * is full no more. They would be cold. */
-struct pf_slab {
-    struct pf_slab *prev; /* partial or empty */
-    struct pf_slab *next;
-    struct pf_slab *newer; /* of all */
-    struct pf_slab *older;
+struct pf_pool_slab {
+    struct pf_pool_slab *prev; /* partial or empty */
+    struct pf_pool_slab *next;
+    struct pf_pool_slab *newer; /* of all */
+    struct pf_pool_slab *older;
     struct free_object *free;
     size_t fresh; /* objects never given out start here: their pages stay untouched */
     size_t used;
 };
 
-_Static_assert(sizeof(struct pf_slab) <= HEADER, "objects begin behind the header");
+_Static_assert(sizeof(struct pf_pool_slab) <= HEADER, "objects begin behind the header");
 
 void pf_pool_init(struct pf_pool *p, size_t object_size, size_t objects_per_slab,
                   struct pf_budget *budget)
@@ -55,7 +55,7 @@ void pf_pool_init(struct pf_pool *p, size_t object_size, size_t objects_per_slab
                           .per_slab = (slab - PF_POOL_OVERHEAD) / size};
 }
 
-static void list_add(struct pf_slab **list, struct pf_slab *s)
+static void list_add(struct pf_pool_slab **list, struct pf_pool_slab *s)
 {
     s->prev = NULL;
     s->next = *list;
@@ -65,7 +65,7 @@ static void list_add(struct pf_slab **list, struct pf_slab *s)
     *list = s;
 }
 
-static void list_remove(struct pf_slab **list, struct pf_slab *s)
+static void list_remove(struct pf_pool_slab **list, struct pf_pool_slab *s)
 {
     if (s->prev != NULL) {
         s->prev->next = s->next;
@@ -77,7 +77,7 @@ static void list_remove(struct pf_slab **list, struct pf_slab *s)
     }
 }
 
-static void slab_free(struct pf_pool *p, struct pf_slab *s)
+static void slab_free(struct pf_pool *p, struct pf_pool_slab *s)
 {
     if (s->older != NULL) {
         s->older->newer = s->newer;
@@ -106,7 +106,7 @@ void pf_pool_fini(struct pf_pool *p)
 /* A slab with room to the front of the partial ones. */
 static enum pf_status slab_new(struct pf_pool *p)
 {
-    struct pf_slab *kept = p->empty;
+    struct pf_pool_slab *kept = p->empty;
     if (kept != NULL) {
         list_remove(&p->empty, kept);
         p->empty_count--;
@@ -121,8 +121,8 @@ static enum pf_status slab_new(struct pf_pool *p)
         pf_budget_give(p->budget, p->slab_size);
         return PF_ERR_NOMEM;
     }
-    struct pf_slab *s = block;
-    *s = (struct pf_slab){.older = p->newest};
+    struct pf_pool_slab *s = block;
+    *s = (struct pf_pool_slab){.older = p->newest};
     if (p->newest != NULL) {
         p->newest->newer = s;
     }
@@ -132,7 +132,7 @@ static enum pf_status slab_new(struct pf_pool *p)
     return PF_OK;
 }
 
-static void *slab_take(struct pf_pool *p, struct pf_slab *s)
+static void *slab_take(struct pf_pool *p, struct pf_pool_slab *s)
 {
     void *object;
     if (s->free != NULL) {
@@ -154,7 +154,7 @@ enum pf_status pf_pool_get(struct pf_pool *p, void **out)
             return st;
         }
     }
-    struct pf_slab *s = p->partial;
+    struct pf_pool_slab *s = p->partial;
     *out = slab_take(p, s);
     p->in_use++;
     s->used++;
@@ -164,7 +164,7 @@ enum pf_status pf_pool_get(struct pf_pool *p, void **out)
     return PF_OK;
 }
 
-static void slab_emptied(struct pf_pool *p, struct pf_slab *s)
+static void slab_emptied(struct pf_pool *p, struct pf_pool_slab *s)
 {
     list_remove(&p->partial, s);
     if (p->empty_count > 0 && (p->empty_count + 1) * p->slab_size > p->budget->limit / 64) {
@@ -180,7 +180,7 @@ void pf_pool_put(struct pf_pool *p, void *object)
     if (object == NULL) {
         return;
     }
-    struct pf_slab *s = (void *)((uintptr_t)object & ~(uintptr_t)(p->slab_size - 1));
+    struct pf_pool_slab *s = (void *)((uintptr_t)object & ~(uintptr_t)(p->slab_size - 1));
     if (s->used == p->per_slab) {
         list_add(&p->partial, s);
     }

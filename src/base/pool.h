@@ -22,13 +22,13 @@
 
 enum { PF_POOL_OVERHEAD = 80 /* bytes of a slab that no object has */ };
 
-struct pf_slab;
+struct pf_pool_slab;
 
 struct pf_pool {
     struct pf_budget *budget;
-    struct pf_slab *partial; /* slabs with objects and with room */
-    struct pf_slab *empty;
-    struct pf_slab *newest; /* of all */
+    struct pf_pool_slab *partial; /* slabs with objects and with room */
+    struct pf_pool_slab *empty;
+    struct pf_pool_slab *newest; /* of all */
     size_t empty_count;
     size_t object_size;
     size_t slab_size;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * What:    a batch of packets with their bytes: the unit of hand-over from reader to worker.
- * Owns:    its packets' bytes. Pushing a batch through a ring moves it; the worker returns it
- *          empty.
+ * Owns:    its packets' bytes, or a hold on the slabs that they lie in. Pushing a batch through
+ *          a ring moves it; the worker returns it empty.
  * Threads: one owner at a time.
  * Errors:  PF_ERR_NOMEM at birth; pf_batch_add says when there is no more room.
- * Limits:  PF_BATCH_PACKETS packets, PF_BATCH_BYTES of payload.
+ * Limits:  PF_BATCH_PACKETS packets, PF_BATCH_BYTES of payload that is copied.
  */
 #ifndef PF_CAPTURE_BATCH_H
 #define PF_CAPTURE_BATCH_H

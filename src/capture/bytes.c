@@ -16,8 +16,7 @@ enum {
     WAIT_MS = 100,
     PAGE = 4096,
     BODY = 256 << 10,
-    SLABS = PF_BYTES_LENT_MAX /
-            BODY /* that others may hold; what is read when all are held has to be copied */
+    SLABS = PF_BYTES_LENT_MAX / BODY /* what is read while others hold all has to be copied */
 };
 
 struct pf_bytes {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * What:    a capture file as a stream of bytes, inflated if it is gzip, zstd or lz4.
- * Owns:    the file descriptor, its buffers, the decompressor.
+ * Owns:    the file descriptor, the decompressor, its buffers: slabs that others may hold longer.
  * Threads: one owner at a time.
  * Errors:  PF_ERR_IO, PF_ERR_TRUNCATED, PF_ERR_MALFORMED, PF_ERR_NOMEM. All bytes before the error
  *          are delivered first; then the error stays, and pf_bytes_error has its text.

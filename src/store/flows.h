@@ -91,8 +91,7 @@ struct pf_flow_info {
     enum pf_flow_status status;
     enum pf_reason reason;
     const char *detail;
-    uint64_t
-        search_trials; /* numbers and keys tried where something was lost; 0: not in the line */
+    uint64_t search_trials;         /* numbers tried where something was lost; 0: not in the line */
     struct pf_flow_dir_info dir[2]; /* by enum pf_dir */
 };
 

@@ -21,11 +21,6 @@ uint64_t pf_fund_left(const struct pf_half *h, uint64_t end)
     return fund > h->search_cost ? fund - h->search_cost : 0;
 }
 
-bool pf_fund_is_broke(const struct pf_half *h, uint64_t end)
-{
-    return pf_fund_left(h, end) < BROKE;
-}
-
 bool pf_fund_pays_keys(struct pf_half *h, uint64_t end)
 {
     uint64_t cost = pf_open_update_cost(&h->keys);

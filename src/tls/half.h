@@ -45,6 +45,8 @@ struct pf_loss {
     bool second_iv;        /* chained CBC, clear: it was not the first IV of these keys */
     bool told;             /* records and bytes are what is to be reported */
     bool poor;             /* the last search that was not brief ended for want of trials */
+    bool further;          /* the next search sees as far as any, not only a few records */
+    uint8_t first_tried;   /* 1 + which of the records ahead it would begin with once more; or 0 */
     bool finished;         /* the first lost record under fresh keys was counted in `other` */
     uint64_t skip;         /* bytes of the cut record that lie behind the gap */
     uint64_t area;         /* bytes in which whole records may have been lost */
@@ -64,9 +66,6 @@ struct pf_loss {
     uint32_t searches;   /* for the number of a record behind it */
     uint64_t vain_cost;  /* of the last thorough search, */
     uint64_t brief_cost; /* and of the last other one */
-    uint8_t
-        first_tried; /* 1 + which of the records ahead it would begin with for the second time */
-    bool further;    /* it sees as far as any, not only a few records */
 };
 
 /* Large things first, flags last: there may be hundreds of thousands. */
@@ -366,9 +365,6 @@ void pf_loss_before(struct pf_half *h);
 /* fund.c: what is left for searches, in nanoseconds. end: position behind the last byte that the
  * search may see. */
 uint64_t pf_fund_left(const struct pf_half *h, uint64_t end);
-
-/* Too little to begin a search. */
-bool pf_fund_is_broke(const struct pf_half *h, uint64_t end);
 
 /* Pays for deriving keys; false: it cannot be paid. */
 bool pf_fund_pays_keys(struct pf_half *h, uint64_t end);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The number of the next record behind a gap: what is known of it, and the search for it, under the
- * present keys and under those that may have come into force inside the gap. Likely numbers come
- * first; none is tried twice.
+ * The search for the number of the next record behind a gap, under the present keys and under those
+ * that may have come into force inside the gap. Likely numbers come first, and are not tried twice
+ * in one search.
  */
 #include "tls/half.h"
+
+#include <string.h>
 
 enum {
     TRIALS_PER_GAP = 1 << 20, /* about a second at the dearest */
@@ -19,6 +21,7 @@ enum {
     NEAR_SHARE = 128, /* and a further one for so many */
     LIKELY_REACH = 64,
     VAIN_SHARE = 4,
+    BROKE = 1000,     /* nanoseconds that pay for no search */
     SHORT_AREA = 1600 /* bytes in which there are few numbers to try */
 };
 
@@ -64,21 +67,16 @@ static struct pf_record record_of(const struct pf_half *h, const struct pf_frame
         .type = f->type, .version = f->version, .body = pf_stream_body(&h->in, f)};
 }
 
-/* Numbers of one record, under keys of one generation: the present ones are of generation 0. */
-struct numbers {
-    unsigned generation;
-    struct pf_seq_range range;
-};
+/* Generations whose keys may have been in force when the gap began: see begins_gap. */
+enum { BEGINNING = 2 };
 
-enum { DONE_MAX = 8 };
-
-/* A search for one of the records ahead. */
+/* A search for one of the records ahead. The present keys are of generation 0. */
 struct plan {
     const struct pf_ahead *ahead;
     size_t index; /* which of them */
     struct pf_seq_search all;
-    struct numbers done[DONE_MAX]; /* tried already */
-    size_t done_count;
+    struct pf_seq_range done[BEGINNING][PF_SEQ_TRIED]; /* tried already, by generation */
+    unsigned done_count[BEGINNING];
     struct pf_keys keys; /* of the generation at work, if it is not the present one */
     struct pf_secret secret;
     enum pf_phase phase;
@@ -89,15 +87,10 @@ struct plan {
 
 static void note_done(struct plan *p, unsigned generation, uint64_t lo, uint64_t hi)
 {
-    if (p->done_count < DONE_MAX) {
-        p->done[p->done_count++] = (struct numbers){generation, {lo, hi}};
+    unsigned *n = &p->done_count[generation];
+    if (*n < PF_SEQ_TRIED) {
+        p->done[generation][(*n)++] = (struct pf_seq_range){lo, hi};
     }
-}
-
-/* CBC whose IV is the last block of the record before. */
-static bool is_chained(const struct pf_half *h)
-{
-    return h->keys.suite->bulk->mode == PF_MODE_CBC && h->keys.version <= PF_VERSION_TLS10;
 }
 
 /* One search, within what is left of the budgets. PF_AGAIN: it cannot be paid, or not to its end.
@@ -111,10 +104,9 @@ static enum pf_status look(struct pf_conn *c, struct pf_half *h, struct plan *p,
     if (l->trials >= TRIALS_PER_GAP || h->trials >= TRIALS_PER_FLOW) {
         return PF_ERR_LIMIT;
     }
-    for (size_t i = 0; i < p->done_count && s.tried_count < PF_SEQ_TRIED; i++) {
-        if (p->done[i].generation == p->generation) {
-            s.tried[s.tried_count++] = p->done[i].range;
-        }
+    if (p->generation < BEGINNING) {
+        memcpy(s.tried, p->done[p->generation], sizeof s.tried);
+        s.tried_count = p->done_count[p->generation];
     }
     struct pf_seq_cost cost = pf_open_seq_cost(keys, f->body_len, &s);
     uint64_t affordable = less(pf_fund_left(h, p->ahead->end), cost.once) / cost.each;
@@ -130,7 +122,7 @@ static enum pf_status look(struct pf_conn *c, struct pf_half *h, struct plan *p,
     void *inflate = h->chain.inflate;
     h->chain.inflate = NULL; /* whether its window is lost depends on what is found */
     chain.inflate = NULL;
-    if (is_chained(h) && p->index > 0) { /* its IV ends the record before it */
+    if (pf_open_needs_iv(&h->keys) && p->index > 0) { /* its IV ends the record before it */
         pf_chain_pass(&chain, keys, pf_stream_body(&h->in, f - 1));
     }
     enum pf_status st = pf_open_find_seq(c->env->crypt, keys, &chain, &record, &s, &p->seq, &spent);
@@ -268,7 +260,8 @@ static bool is_key_update(const struct pf_half *h, const struct pf_frame *f)
 static size_t cheapest(const struct pf_half *h, const struct pf_ahead *ahead)
 {
     size_t best = 0;
-    bool in_order = pf_chain_is_sequential(&h->chain) || (is_chained(h) && h->loss.clear);
+    bool in_order =
+        pf_chain_is_sequential(&h->chain) || (pf_open_needs_iv(&h->keys) && h->loss.clear);
     for (size_t i = 1; i < ahead->count && !in_order && !is_key_update(h, &ahead->frames[i - 1]);
          i++) {
         best = ahead->frames[i].body_len < ahead->frames[best].body_len ? i : best;
@@ -402,7 +395,7 @@ enum pf_status pf_number_find(struct pf_conn *c, enum pf_dir dir, const struct p
     uint64_t cost = h->search_cost;
     h->loss.searches++;
     bool thorough = is_thorough(h, ahead, fund);
-    if (pf_fund_is_broke(h, ahead->end) || (!thorough && fund < VAIN_SHARE * h->loss.brief_cost)) {
+    if (fund < BROKE || (!thorough && fund < VAIN_SHARE * h->loss.brief_cost)) {
         h->loss.poor = true;
         return PF_ERR_REJECTED;
     }
@@ -416,7 +409,7 @@ enum pf_status pf_number_find(struct pf_conn *c, enum pf_dir dir, const struct p
     h->loss.first_tried = first && st == PF_ERR_REJECTED ? (uint8_t)(p.index + 1) : 0;
     if (st == PF_ERR_REJECTED && p.index > 0 && !first) {
         p.index = 0; /* the other one may have been false */
-        p.done_count = 0;
+        memset(p.done_count, 0, sizeof p.done_count);
         st = look_briefly(c, dir, &p);
     }
     if (st == PF_AGAIN) {

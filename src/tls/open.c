@@ -32,7 +32,7 @@ void pf_crypt_free(struct pf_crypt *crypt)
     free(crypt);
 }
 
-static bool is_chained(const struct pf_keys *keys)
+bool pf_open_needs_iv(const struct pf_keys *keys)
 {
     return keys->suite->bulk->mode == PF_MODE_CBC && pf_cbc_is_chained(keys);
 }
@@ -84,7 +84,7 @@ static void move_iv(struct pf_chain *chain, const struct pf_keys *keys, struct p
 
 void pf_chain_pass(struct pf_chain *chain, const struct pf_keys *keys, struct pf_span body)
 {
-    if (is_chained(keys)) {
+    if (pf_open_needs_iv(keys)) {
         move_iv(chain, keys, body);
     }
     if (chain->stream != NULL) {
@@ -99,7 +99,7 @@ static enum pf_status open_cbc(struct pf_crypt *crypt, const struct pf_keys *key
                                struct pf_chain *chain, const struct pf_sealed *rec, uint8_t *out,
                                size_t *len)
 {
-    if (!is_chained(keys)) {
+    if (!pf_open_needs_iv(keys)) {
         return pf_cbc_open(crypt, keys, rec, NULL, out, len);
     }
     enum pf_status st = PF_ERR_TRUNCATED;

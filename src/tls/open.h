@@ -104,6 +104,9 @@ PF_MUST_USE enum pf_status pf_open_verify(struct pf_crypt *crypt, const struct p
                                           const struct pf_chain *chain, uint64_t seq,
                                           const struct pf_record *record);
 
+/* True if a record's IV is the last block of the one before it (SSL 3.0, TLS 1.0 with CBC). */
+bool pf_open_needs_iv(const struct pf_keys *keys);
+
 /* Smallest and largest body that a record can have under these keys, empty ones included: bounds
  * how many records a gap can have swallowed, and helps to recognise headers. */
 void pf_open_body_bounds(const struct pf_keys *keys, unsigned *min_body, unsigned *max_body);
@@ -122,7 +125,7 @@ struct pf_seq_range {
 };
 
 enum {
-    PF_SEQ_TRIED = 4,
+    PF_SEQ_TRIED = 5,
     PF_SEQ_FEW = 4 /* so many numbers are tried in less time than GCM's is solved for */
 };
 

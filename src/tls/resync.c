@@ -129,11 +129,6 @@ static void learn_iv(struct pf_half *h)
     }
 }
 
-static bool needs_iv(const struct pf_half *h)
-{
-    return h->keys.suite->bulk->mode == PF_MODE_CBC && h->keys.version <= PF_VERSION_TLS10;
-}
-
 /* The rest of the cut record. */
 static enum pf_status skip_step(struct pf_half *h)
 {
@@ -163,12 +158,17 @@ bool pf_resync_fits(const struct pf_half *h, const struct pf_frame *f)
     return type && (f->version == version || draft) && pf_open_body_fits(&h->keys, f->body_len);
 }
 
+static bool begins_record(const struct pf_half *h, struct pf_span bytes, struct pf_frame *f)
+{
+    return pf_frame_parse(bytes, f) && pf_resync_fits(h, f);
+}
+
 /* A header whose successor fits too, or cannot be seen. */
 static bool is_header(const struct pf_half *h, struct pf_span bytes, bool *short_of_bytes)
 {
     struct pf_frame f;
     struct pf_frame next;
-    if (!pf_frame_parse(bytes, &f) || !pf_resync_fits(h, &f)) {
+    if (!begins_record(h, bytes, &f)) {
         return false;
     }
     size_t end = PF_RECORD_HEADER_LEN + (size_t)f.body_len;
@@ -176,8 +176,7 @@ static bool is_header(const struct pf_half *h, struct pf_span bytes, bool *short
         *short_of_bytes = true;
         return true;
     }
-    return pf_frame_parse((struct pf_span){bytes.ptr + end, bytes.len - end}, &next) &&
-           pf_resync_fits(h, &next);
+    return begins_record(h, (struct pf_span){bytes.ptr + end, bytes.len - end}, &next);
 }
 
 static enum pf_status scan_step(struct pf_conn *c, struct pf_half *h)
@@ -287,7 +286,7 @@ static bool is_whole(const struct pf_half *h, const struct pf_frame *f)
     struct pf_span behind =
         pf_stream_peek(&h->in, f->pos + PF_RECORD_HEADER_LEN + (uint64_t)f->body_len);
     struct pf_frame next;
-    return behind.len == 0 || (pf_frame_parse(behind, &next) && pf_resync_fits(h, &next));
+    return behind.len == 0 || begins_record(h, behind, &next);
 }
 
 static enum pf_status not_found(struct pf_conn *c, struct pf_half *h, const struct pf_frame *f)
@@ -419,13 +418,13 @@ static enum pf_status number_step(struct pf_conn *c, enum pf_dir dir)
     if (!settle_end(c, h, after, &ahead)) {
         return PF_AGAIN;
     }
-    if (needs_iv(h) && !h->chain.iv_known) {
+    if (pf_open_needs_iv(&h->keys) && !h->chain.iv_known) {
         pf_chain_pass(&h->chain, &h->keys, pf_stream_body(&h->in, &frames[0]));
         pass_over(h, &frames[0], true);
         return PF_END;
     }
     uint64_t seq = h->seq;
-    bool first_iv = needs_iv(h) && h->loss.clear && !h->loss.second_iv;
+    bool first_iv = pf_open_needs_iv(&h->keys) && h->loss.clear && !h->loss.second_iv;
     enum pf_status st = pf_number_find(c, dir, &ahead);
     if (first_iv && (st == PF_ERR_REJECTED || (st == PF_OK && h->seq > 0))) {
         h->seq =
@@ -508,20 +507,17 @@ static bool is_whole_record(const struct pf_half *h, struct pf_span bytes)
 {
     struct pf_frame f;
     struct pf_frame next;
-    if (!pf_frame_parse(bytes, &f) || !pf_resync_fits(h, &f) ||
-        bytes.len - PF_RECORD_HEADER_LEN < f.body_len) {
+    if (!begins_record(h, bytes, &f) || bytes.len - PF_RECORD_HEADER_LEN < f.body_len) {
         return false;
     }
     size_t end = PF_RECORD_HEADER_LEN + (size_t)f.body_len;
     struct pf_span behind = {bytes.ptr + end, bytes.len - end};
-    return behind.len < PF_RECORD_HEADER_LEN ||
-           (pf_frame_parse(behind, &next) && pf_resync_fits(h, &next));
+    return behind.len < PF_RECORD_HEADER_LEN || begins_record(h, behind, &next);
 }
 
 bool pf_resync_covers_record(struct pf_half *h)
 {
     struct pf_span bytes = pf_stream_peek(&h->in, h->framed);
-    const uint8_t major = PF_VERSION_SSL3 >> 8;
     if (!h->chain_live || bytes.len < 2 * PF_RECORD_HEADER_LEN) {
         return false;
     }
@@ -530,7 +526,7 @@ bool pf_resync_covers_record(struct pf_half *h)
     }
     const uint8_t *end = bytes.ptr + bytes.len;
     const uint8_t *at = bytes.ptr + 2; /* of a version: a header begins one byte before */
-    while ((at = memchr(at, major, (size_t)(end - at))) != NULL) {
+    while ((at = memchr(at, VERSION_MAJOR, (size_t)(end - at))) != NULL) {
         if (is_whole_record(h, (struct pf_span){at - 1, (size_t)(end - at) + 1})) {
             h->loss.whole_at = h->framed + (uint64_t)(at - 1 - bytes.ptr);
             return true;

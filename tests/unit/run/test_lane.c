@@ -144,6 +144,35 @@ static void a_batch_is_full_or_not(void **state)
     pf_batch_free(NULL);
 }
 
+/* What lies in the slab is referred to, once held however many packets; what does not is copied. */
+static void a_batch_holds_its_slabs(void **state)
+{
+    (void)state;
+    struct pf_batch *b;
+    struct pf_slab *slab;
+    uint8_t outside[3] = {1, 2, 3};
+    assert_int_equal(pf_batch_new(&b), PF_OK);
+    assert_int_equal(pf_slab_new(4096, &slab), PF_OK);
+    struct pf_pkt pkt = {.data = slab->mem + 4000, .len = 96};
+    assert_true(pf_batch_add(b, &pkt, slab));
+    assert_true(pf_batch_add(b, &pkt, slab));
+    assert_ptr_equal(b->packets[1].data, pkt.data);
+    assert_int_equal(b->used, 0);
+    assert_int_equal(b->slabs_count, 1);
+    assert_false(pf_slab_is_free(slab));
+    pkt = (struct pf_pkt){.data = outside, .len = sizeof outside};
+    assert_true(pf_batch_add(b, &pkt, slab));
+    assert_ptr_not_equal(b->packets[2].data, outside);
+    assert_memory_equal(b->packets[2].data, outside, sizeof outside);
+    pf_batch_clear(b);
+    assert_true(pf_slab_is_free(slab));
+    pkt = (struct pf_pkt){.data = slab->mem, .len = 1};
+    assert_true(pf_batch_add(b, &pkt, slab));
+    pf_batch_free(b); /* lets go of it, too */
+    assert_true(pf_slab_is_free(slab));
+    pf_slab_release(slab);
+}
+
 /* ---- the board ---- */
 
 static void settled_when_all_have_passed(void **state)
@@ -220,6 +249,7 @@ int main(void)
         cmocka_unit_test(a_sleep_ends_by_itself),
         cmocka_unit_test(batches_come_in_order),
         cmocka_unit_test(a_batch_is_full_or_not),
+        cmocka_unit_test(a_batch_holds_its_slabs),
         cmocka_unit_test(settled_when_all_have_passed),
         cmocka_unit_test(what_was_done_before_is_seen),
     };
