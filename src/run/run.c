@@ -2,6 +2,7 @@
 /* The decrypting half of plainflow.h: starts the threads, waits for them, finishes the result. */
 #include "plainflow.h"
 
+#include "run/abreast.h"
 #include "run/answers.h"
 #include "run/board.h"
 #include "run/config.h"
@@ -468,6 +469,7 @@ enum pf_status pf_run_start(struct pf_run *r, struct pf_error *err)
         .workers = r->config.jobs,
         .codec = r->options.compress == PF_COMPRESS_NONE ? PF_CODEC_RAW : PF_CODEC_LZ4,
         .sha256 = r->options.sha256,
+        .abreast = pf_abreast,
     };
     r->started_wall_ns = (int64_t)now_ns(CLOCK_REALTIME);
     r->started_mono_ns = now_ns(CLOCK_MONOTONIC);

@@ -52,13 +52,58 @@ enum pf_status pf_file_open(struct pf_file *f, const struct pf_place *place, con
     return PF_OK;
 }
 
+enum pf_status pf_file_open_spool(struct pf_file *f, const struct pf_place *place, const char *name,
+                                  size_t cap, struct pf_error *err)
+{
+    enum pf_status st = pf_file_open(f, place, name, cap, false, err);
+    f->is_spool = true;
+    return st;
+}
+
+enum pf_status pf_file_open_part(struct pf_file *part, const struct pf_file *whole, uint64_t pos,
+                                 size_t cap, struct pf_error *err)
+{
+    *part = (struct pf_file){.place = whole->place, .fd = -1, .cap = cap, .start = pos};
+    memcpy(part->name, whole->name, sizeof part->name);
+    void *buf = NULL;
+    if (posix_memalign(&buf, 4096, cap) != 0) {
+        return pf_error_set(err, PF_ERR_NOMEM, "%s/%s: out of memory", part->place->path,
+                            part->name);
+    }
+    part->buf = buf;
+    part->fd = fcntl(whole->fd, F_DUPFD_CLOEXEC, 0);
+    return part->fd >= 0 ? PF_OK : fail(part, errno, err);
+}
+
+enum pf_status pf_file_join(struct pf_file *whole, struct pf_file *part, struct pf_error *err)
+{
+    enum pf_status st = whole->error != 0 ? fail(whole, whole->error, err) : PF_OK;
+    if (st == PF_OK && part->start != whole->size) {
+        st = pf_error_set(err, PF_ERR_INTERNAL, "%s: parts do not join", whole->name);
+        whole->error = EIO;
+    }
+    if (st == PF_OK) {
+        st = pf_file_flush(part, err);
+        whole->error = part->error;
+        whole->size += part->size;
+        whole->written += part->written;
+    }
+    /* What others wrote behind hangs in the air. */
+    if (whole->error != 0 && ftruncate(whole->fd, (off_t)whole->written) != 0) {
+        st = fail(whole, errno, err);
+    }
+    pf_file_fini(part);
+    return st;
+}
+
 /* Short writes and interruptions are not errors. */
-static int write_all(int fd, const uint8_t *ptr, size_t len)
+static int write_all(int fd, const uint8_t *ptr, size_t len, uint64_t pos)
 {
     while (len > 0) {
-        ssize_t n = write(fd, ptr, len);
+        ssize_t n = pwrite(fd, ptr, len, (off_t)pos);
         if (n > 0) {
             ptr += n;
+            pos += (uint64_t)n;
             len -= (size_t)n;
         } else if (n < 0 && errno != EINTR) {
             return errno;
@@ -75,14 +120,14 @@ static int write_all(int fd, const uint8_t *ptr, size_t len)
  */
 static void write_back(struct pf_file *f)
 {
-    if (f->written - f->begun < WRITE_BACK) {
+    if (f->is_spool || f->written - f->begun < WRITE_BACK) {
         return;
     }
-    (void)sync_file_range(f->fd, (off_t)f->begun, (off_t)(f->written - f->begun),
+    (void)sync_file_range(f->fd, (off_t)(f->start + f->begun), (off_t)(f->written - f->begun),
                           SYNC_FILE_RANGE_WRITE);
     f->begun = f->written;
     if (f->begun - f->dropped > WRITE_BEHIND) {
-        off_t from = (off_t)f->dropped;
+        off_t from = (off_t)(f->start + f->dropped);
         (void)sync_file_range(f->fd, from, WRITE_BACK,
                               SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
                                   SYNC_FILE_RANGE_WAIT_AFTER);
@@ -96,7 +141,7 @@ static enum pf_status put(struct pf_file *f, const void *ptr, size_t len, struct
     if (f->fd < 0) {
         return fail(f, EBADF, err);
     }
-    int error_number = write_all(f->fd, ptr, len);
+    int error_number = write_all(f->fd, ptr, len, f->start + f->written);
     if (error_number != 0) {
         return fail(f, error_number, err);
     }

@@ -28,7 +28,9 @@ struct pf_file {
     const struct pf_place *place;
     char name[PF_FILE_NAME]; /* without .part */
     int fd;                  /* -1: closed */
+    bool is_spool;           /* see pf_file_open_spool */
     int error;               /* errno of the first write that failed */
+    uint64_t start;          /* where it begins, if it is a part of a file; else 0 */
     uint8_t *buf;
     size_t len; /* bytes in buf */
     size_t cap;
@@ -44,12 +46,30 @@ PF_MUST_USE enum pf_status pf_file_open(struct pf_file *f, const struct pf_place
                                         const char *name, size_t cap, bool sha256,
                                         struct pf_error *err);
 
+/* The same for what is read back and discarded before long: it is left to the page cache, and never
+ * sent to the disk on purpose. */
+PF_MUST_USE enum pf_status pf_file_open_spool(struct pf_file *f, const struct pf_place *place,
+                                              const char *name, size_t cap, struct pf_error *err);
+
 PF_MUST_USE enum pf_status pf_file_append(struct pf_file *f, const void *ptr, size_t len,
                                           struct pf_error *err);
 
 /* Room for len bytes (at most cap) in the buffer, so that they need not be copied there: appended
  * next, they are only counted. */
 PF_MUST_USE enum pf_status pf_file_room(struct pf_file *f, size_t len, uint8_t **room,
+                                        struct pf_error *err);
+
+/*
+ * What is to be appended to whole once pos - whole->size bytes more have been: several parts, each
+ * written by another thread, at the same time. whole is flushed, has no digest, and is left alone
+ * until the parts are joined.
+ */
+PF_MUST_USE enum pf_status pf_file_open_part(struct pf_file *part, const struct pf_file *whole,
+                                             uint64_t pos, size_t cap, struct pf_error *err);
+
+/* Appends a part, in order of pos, and closes it. Where a part could not be written whole ends;
+ * what is joined after that is dropped. */
+PF_MUST_USE enum pf_status pf_file_join(struct pf_file *whole, struct pf_file *part,
                                         struct pf_error *err);
 
 /* Writes out what is buffered, so that pread sees it. */

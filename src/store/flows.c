@@ -20,14 +20,12 @@ struct row {
 struct pf_flows {
     struct pf_file spool;
     struct pf_buf line;
-    struct pf_buf window; /* of the spool, when it is read back */
-    uint64_t window_pos;
     struct pf_json *json;
     struct pf_text_sha1 *sha1;
     struct row *rows;
     size_t count;
     size_t cap;
-    size_t head;
+    bool closed;
     uint32_t worker;
     struct pf_flow_totals totals;
 };
@@ -98,7 +96,6 @@ enum pf_status pf_flows_new(const struct pf_place *data, unsigned number, struct
         return pf_error_set(err, PF_ERR_NOMEM, "out of memory");
     }
     pf_buf_init(&f->line, PF_LINE_MAX, NULL);
-    pf_buf_init(&f->window, PF_LINE_MAX + PF_FLOWS_ROW + WINDOW, NULL);
     f->sha1 = pf_text_sha1_new(); /* without, it is slower */
     f->json = pf_json_new();
     f->spool.fd = -1;
@@ -106,7 +103,7 @@ enum pf_status pf_flows_new(const struct pf_place *data, unsigned number, struct
     char name[PF_FILE_NAME];
     (void)snprintf(name, sizeof(name), "%03u.spool", number);
     enum pf_status st = f->json != NULL
-                            ? pf_file_open(&f->spool, data, name, SPOOL_BUFFER, false, err)
+                            ? pf_file_open_spool(&f->spool, data, name, SPOOL_BUFFER, err)
                             : pf_error_set(err, PF_ERR_NOMEM, "out of memory");
     if (st != PF_OK) {
         pf_flows_free(f);
@@ -121,7 +118,6 @@ void pf_flows_free(struct pf_flows *f)
     if (f != NULL) {
         pf_file_fini(&f->spool);
         pf_buf_fini(&f->line);
-        pf_buf_fini(&f->window);
         pf_json_free(f->json);
         pf_text_sha1_free(f->sha1);
         free(f->rows);
@@ -134,7 +130,7 @@ void pf_flows_discard(struct pf_flows *f)
     pf_file_discard(&f->spool);
     free(f->rows);
     f->rows = NULL;
-    f->count = f->cap = f->head = 0;
+    f->count = f->cap = 0;
 }
 
 static enum pf_status add_row(struct pf_flows *f, struct row row)
@@ -260,53 +256,99 @@ static void sort(struct row *rows, size_t n)
 
 enum pf_status pf_flows_close(struct pf_flows *f, struct pf_error *err)
 {
-    sort(f->rows, f->count);
+    if (!f->closed) {
+        f->closed = true;
+        sort(f->rows, f->count);
+    }
     return pf_file_flush(&f->spool, err);
 }
 
-bool pf_flows_ended(const struct pf_flows *f)
+/* ---- reading ---- */
+
+size_t pf_flows_count(const struct pf_flows *f)
 {
-    return f->head == f->count;
+    return f->count;
 }
 
-bool pf_flows_before(const struct pf_flows *a, const struct pf_flows *b)
+uint64_t pf_flows_first_packet(const struct pf_flows *f, size_t i)
 {
-    return comes_before(&a->rows[a->head], &b->rows[b->head]);
+    return f->rows[i].first_packet;
+}
+
+size_t pf_flows_from(const struct pf_flows *f, uint64_t packet)
+{
+    size_t lo = 0;
+    size_t hi = f->count;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (f->rows[mid].first_packet < packet) {
+            lo = mid + 1;
+        } else {
+            hi = mid;
+        }
+    }
+    return lo;
+}
+
+bool pf_flows_before(const struct pf_flows *a, size_t i, const struct pf_flows *b, size_t j)
+{
+    return comes_before(&a->rows[i], &b->rows[j]);
+}
+
+uint64_t pf_flows_json_bytes(const struct pf_flows *f, size_t from, size_t to)
+{
+    uint64_t sum = 0;
+    for (size_t i = from; i < to; i++) {
+        sum += f->rows[i].line_len;
+    }
+    return sum;
+}
+
+void pf_flows_window_init(struct pf_flows_window *w)
+{
+    pf_buf_init(&w->bytes, PF_LINE_MAX + PF_FLOWS_ROW + WINDOW, NULL);
+    w->pos = 0;
+}
+
+void pf_flows_window_fini(struct pf_flows_window *w)
+{
+    pf_buf_fini(&w->bytes);
 }
 
 /* The len bytes of the spool from pos on. Flows are asked for in the order in which they began;
  * where they ended about so, too, what lies around is read along. */
-static enum pf_status fetch(struct pf_flows *f, uint64_t pos, size_t len, const uint8_t **out)
+static enum pf_status fetch(const struct pf_flows *f, struct pf_flows_window *w, uint64_t pos,
+                            size_t len, const uint8_t **out)
 {
-    if (pos < f->window_pos || pos + len > f->window_pos + f->window.len) {
+    if (pos < w->pos || pos + len > w->pos + w->bytes.len) {
         uint64_t from = pos;
         uint64_t to = pos + len;
-        if (pos + WINDOW >= f->window_pos && pos <= f->window_pos + 2 * WINDOW) {
+        if (pos + WINDOW >= w->pos && pos <= w->pos + 2 * WINDOW) {
             from = pos > WINDOW / 4 ? pos - WINDOW / 4 : 0;
             to = to > from + WINDOW ? to : from + WINDOW;
             to = to < f->spool.size ? to : f->spool.size;
         }
-        f->window.len = 0;
-        enum pf_status st = pf_buf_reserve(&f->window, (size_t)(to - from));
-        st = st == PF_OK ? pf_file_read_at(f->spool.fd, f->window.ptr, (size_t)(to - from), from)
+        w->bytes.len = 0;
+        enum pf_status st = pf_buf_reserve(&w->bytes, (size_t)(to - from));
+        st = st == PF_OK ? pf_file_read_at(f->spool.fd, w->bytes.ptr, (size_t)(to - from), from)
                          : st;
         if (st != PF_OK) {
             return st;
         }
-        f->window_pos = from;
-        f->window.len = (size_t)(to - from);
+        w->pos = from;
+        w->bytes.len = (size_t)(to - from);
     }
-    *out = f->window.ptr + (pos - f->window_pos);
+    *out = w->bytes.ptr + (pos - w->pos);
     return PF_OK;
 }
 
-enum pf_status pf_flows_read_head(struct pf_flows *f, struct pf_flows_item *out,
-                                  struct pf_error *err)
+enum pf_status pf_flows_read(const struct pf_flows *f, size_t i, struct pf_flows_window *w,
+                             struct pf_flows_item *out, struct pf_error *err)
 {
-    const struct row *row = &f->rows[f->head];
+    const struct row *row = &f->rows[i];
     size_t len = PF_FLOWS_ROW + row->line_len;
     const uint8_t *p;
-    enum pf_status st = fetch(f, row->pos, len, &p);
+    enum pf_status st = fetch(f, w, row->pos, len, &p);
     if (st != PF_OK) {
         return pf_error_set(err, st, "%s/%s.part: %s", f->spool.place->path, f->spool.name,
                             pf_status_text(st));
@@ -319,9 +361,4 @@ enum pf_status pf_flows_read_head(struct pf_flows *f, struct pf_flows_item *out,
                                   .ref = head.ref,
                                   .json = {.ptr = p + PF_FLOWS_ROW, .len = row->line_len}};
     return PF_OK;
-}
-
-void pf_flows_pop(struct pf_flows *f)
-{
-    f->head++;
 }

@@ -3,7 +3,7 @@
  * What:    one worker's finished flows: each becomes a JSON object in a spool file; the store
  *          merges the spools into flows.jsonl at the end.
  * Owns:    data/NNN.spool.part and 24 bytes of memory per flow.
- * Threads: one worker's; nothing is shared with other workers.
+ * Threads: one worker's until it is closed; nothing is shared with other workers.
  * Errors:  PF_ERR_IO with path and errno in err (sticky), PF_ERR_NOMEM.
  * Limits:  a line is at most PF_LINE_MAX bytes: captured strings are cut at PF_TEXT_MAX and gaps
  *          beyond PF_GAPS_MAX are not listed (missing_records and missing_bytes count them, the
@@ -12,6 +12,7 @@
 #ifndef PF_STORE_FLOWS_H
 #define PF_STORE_FLOWS_H
 
+#include "base/buf.h"
 #include "base/pkt.h"
 #include "base/status.h"
 #include "base/verdict.h"
@@ -118,26 +119,45 @@ PF_MUST_USE enum pf_status pf_flows_new(const struct pf_place *data, unsigned nu
 void pf_flows_free(struct pf_flows *f);
 void pf_flows_add_totals(const struct pf_flows *f, struct pf_flow_totals *sum);
 
-/* Writes out the spool and sorts; nothing may be appended afterwards. */
+/* Writes out the spool and sorts; nothing may be appended afterwards. The worker's thread, or the
+ * run's for one that failed. */
 PF_MUST_USE enum pf_status pf_flows_close(struct pf_flows *f, struct pf_error *err);
 
 /* Removes the spool; the totals stay. */
 void pf_flows_discard(struct pf_flows *f);
 
-/* One flow of a closed spool. json is borrowed until the next call on f. */
+/* ---- a closed spool, which any thread may read: flows 0 to count - 1, in order ---- */
+
+size_t pf_flows_count(const struct pf_flows *f);
+
+/* The packet that flow i begins with. */
+uint64_t pf_flows_first_packet(const struct pf_flows *f, size_t i);
+
+/* The first flow that does not begin before this packet. */
+size_t pf_flows_from(const struct pf_flows *f, uint64_t packet);
+
+/* Whether flow i of a comes before flow j of b. */
+bool pf_flows_before(const struct pf_flows *a, size_t i, const struct pf_flows *b, size_t j);
+
+/* Bytes of JSON of the flows from..to-1. */
+uint64_t pf_flows_json_bytes(const struct pf_flows *f, size_t from, size_t to);
+
 struct pf_flows_item {
     uint32_t worker;
     struct pf_flow_ref ref;
-    struct pf_span json;
+    struct pf_span json; /* borrowed from the window until it is used again */
 };
 
-/* A closed spool has a head: its flow with the lowest first packet that was not popped yet. */
-bool pf_flows_ended(const struct pf_flows *f);
+/* What a reader has before it of one spool. */
+struct pf_flows_window {
+    struct pf_buf bytes;
+    uint64_t pos;
+};
 
-/* Whether a's head comes before b's; neither has ended. */
-bool pf_flows_before(const struct pf_flows *a, const struct pf_flows *b);
-PF_MUST_USE enum pf_status pf_flows_read_head(struct pf_flows *f, struct pf_flows_item *out,
-                                              struct pf_error *err);
-void pf_flows_pop(struct pf_flows *f);
+void pf_flows_window_init(struct pf_flows_window *w);
+void pf_flows_window_fini(struct pf_flows_window *w);
+PF_MUST_USE enum pf_status pf_flows_read(const struct pf_flows *f, size_t i,
+                                         struct pf_flows_window *w, struct pf_flows_item *out,
+                                         struct pf_error *err);
 
 #endif

@@ -13,9 +13,9 @@
 
 #include "base/pkt.h"
 #include "base/status.h"
-#include "store/walkback.h"
 #include "store/file.h"
 #include "store/index.h"
+#include "store/walkback.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -81,7 +81,9 @@ struct pf_flows *pf_store_flows(struct pf_store *s, unsigned i)
 
 enum pf_status pf_store_close_worker(struct pf_store *s, unsigned i, struct pf_error *err)
 {
-    return s->chunks[i] == NULL ? PF_OK : pf_chunks_close(s->chunks[i], err);
+    enum pf_status chunks = s->chunks[i] == NULL ? PF_OK : pf_chunks_close(s->chunks[i], err);
+    enum pf_status flows = s->flows[i] == NULL ? PF_OK : pf_flows_close(s->flows[i], err);
+    return chunks != PF_OK ? chunks : flows;
 }
 
 void pf_store_totals(const struct pf_store *s, struct pf_flow_totals *out)
@@ -106,9 +108,8 @@ static enum pf_status close_workers(struct pf_store *s, struct pf_error *err)
 {
     enum pf_status first = PF_OK;
     for (unsigned i = 0; i < s->options.workers; i++) {
-        enum pf_status chunks = pf_store_close_worker(s, i, err);
-        enum pf_status flows = s->flows[i] == NULL ? PF_OK : pf_flows_close(s->flows[i], err);
-        first = first != PF_OK ? first : chunks != PF_OK ? chunks : flows;
+        enum pf_status st = pf_store_close_worker(s, i, err);
+        first = first != PF_OK ? first : st;
     }
     return first;
 }
@@ -132,7 +133,8 @@ static enum pf_status merge(struct pf_store *s, struct pf_error *err)
         st = pf_file_open(&s->rows, &s->dir.data, "flows.idx", ROWS_BUFFER, sha256, err);
     }
     if (st == PF_OK) {
-        st = pf_merge_flows(s->flows, s->options.workers, &s->lines, &s->rows, err);
+        st = pf_merge_flows(s->flows, s->options.workers, &s->lines, &s->rows, s->options.abreast,
+                            err);
     }
     /* Committed in any case: a list that was cut short is still a list. */
     enum pf_status rows = pf_file_commit(&s->rows, err);

@@ -20,6 +20,7 @@
 #include "store/chunks.h"
 #include "store/flows.h"
 #include "store/manifest.h"
+#include "store/merge.h"
 #include "store/pack.h"
 
 #include <stdbool.h>
@@ -31,7 +32,8 @@ struct pf_store;
 struct pf_store_options {
     unsigned workers; /* 1 to PF_STORE_WORKERS */
     enum pf_store_codec codec;
-    bool sha256; /* of every output, while it is written */
+    bool sha256;            /* of every output, while it is written */
+    pf_abreast_fn *abreast; /* for pf_store_finish; NULL: it has one thread */
 };
 
 /*

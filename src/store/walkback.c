@@ -127,8 +127,8 @@ static enum pf_status read_codec(struct pf_walkback *c, struct pf_error *err)
     return PF_OK;
 }
 
-static enum pf_status open_worker(struct pf_walkback *c, const struct pf_place *data, uint32_t worker,
-                                  struct pf_error *err)
+static enum pf_status open_worker(struct pf_walkback *c, const struct pf_place *data,
+                                  uint32_t worker, struct pf_error *err)
 {
     close_files(c);
     c->own_files = true;
@@ -231,8 +231,9 @@ static enum pf_status begin(struct pf_walkback *c, enum pf_dir dir, uint64_t las
     return st;
 }
 
-enum pf_status pf_walkback_start(struct pf_walkback *c, const struct pf_place *data, uint32_t worker,
-                              enum pf_dir dir, uint64_t last, struct pf_error *err)
+enum pf_status pf_walkback_start(struct pf_walkback *c, const struct pf_place *data,
+                                 uint32_t worker, enum pf_dir dir, uint64_t last,
+                                 struct pf_error *err)
 {
     c->count = 0;
     c->next = 0;
@@ -248,7 +249,7 @@ enum pf_status pf_walkback_start(struct pf_walkback *c, const struct pf_place *d
 }
 
 enum pf_status pf_walkback_start_files(struct pf_walkback *c, struct pf_walkback_files files,
-                                    enum pf_dir dir, uint64_t last, struct pf_error *err)
+                                       enum pf_dir dir, uint64_t last, struct pf_error *err)
 {
     close_files(c);
     c->own_files = false;
@@ -308,7 +309,7 @@ static bool chunk_fits(const struct pf_walkback *c, const struct pf_index_entry 
 }
 
 enum pf_status pf_walkback_next(struct pf_walkback *c, const struct pf_index_entry **out,
-                             struct pf_error *err)
+                                struct pf_error *err)
 {
     if (c->next == c->count) {
         return PF_END;

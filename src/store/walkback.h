@@ -29,8 +29,8 @@ void pf_walkback_free(struct pf_walkback *c);
  * without any. data is borrowed until the next start.
  */
 PF_MUST_USE enum pf_status pf_walkback_start(struct pf_walkback *c, const struct pf_place *data,
-                                          uint32_t worker, enum pf_dir dir, uint64_t last,
-                                          struct pf_error *err);
+                                             uint32_t worker, enum pf_dir dir, uint64_t last,
+                                             struct pf_error *err);
 
 /* The same over open files, which stay the caller's; for tests. */
 struct pf_walkback_files {
@@ -39,23 +39,24 @@ struct pf_walkback_files {
     uint64_t index_size;
     uint64_t data_size;
 };
-PF_MUST_USE enum pf_status pf_walkback_start_files(struct pf_walkback *c, struct pf_walkback_files files,
-                                                enum pf_dir dir, uint64_t last,
-                                                struct pf_error *err);
+PF_MUST_USE enum pf_status pf_walkback_start_files(struct pf_walkback *c,
+                                                   struct pf_walkback_files files, enum pf_dir dir,
+                                                   uint64_t last, struct pf_error *err);
 
 /*
  * The next entry, checked: offsets are without holes, records add up. PF_END after the last.
  * Borrowed until the next call.
  */
-PF_MUST_USE enum pf_status pf_walkback_next(struct pf_walkback *c, const struct pf_index_entry **out,
-                                         struct pf_error *err);
+PF_MUST_USE enum pf_status
+pf_walkback_next(struct pf_walkback *c, const struct pf_index_entry **out, struct pf_error *err);
 
 /* The plaintext (or, of PF_INDEX_CLEAR, the clear bytes) of the chunk that pf_walkback_next gave;
  * borrowed until the next pf_walkback_plain. */
 PF_MUST_USE enum pf_status pf_walkback_plain(struct pf_walkback *c, struct pf_span *out,
-                                          struct pf_error *err);
+                                             struct pf_error *err);
 
 /* The next entry will be the one that holds offset, or the last one before it. */
-PF_MUST_USE enum pf_status pf_walkback_seek(struct pf_walkback *c, uint64_t offset, struct pf_error *err);
+PF_MUST_USE enum pf_status pf_walkback_seek(struct pf_walkback *c, uint64_t offset,
+                                            struct pf_error *err);
 
 #endif
