@@ -8,15 +8,17 @@
 
 enum {
     FUND_FREE = 12000, /* what the handshake of a connection costs at least */
-    FUND_BYTE = 1,     /* for each byte that was captured */
+    FUND_BYTE = 1,     /* for each byte that was captured, */
+    FUND_BYTE_CBC = 2, /* of which opening takes longer */
     FUND_GAP = 300, /* for each gap, since a packet lies behind it: many are cut to their headers */
-    FUND_STREAM = 16000000, /* RC4: the keystream of what was lost has to be made */
-    BROKE = 1000
+    FUND_STREAM = 16000000 /* RC4: the keystream of what was lost has to be made */
 };
 
 uint64_t pf_fund_left(const struct pf_half *h, uint64_t end)
 {
-    uint64_t fund = FUND_FREE + end * FUND_BYTE + h->gaps_passed * (uint64_t)FUND_GAP +
+    bool cbc = h->keys.suite != NULL && h->keys.suite->bulk->mode == PF_MODE_CBC;
+    uint64_t byte = cbc ? FUND_BYTE_CBC : FUND_BYTE;
+    uint64_t fund = FUND_FREE + end * byte + h->gaps_passed * (uint64_t)FUND_GAP +
                     (h->chain.stream != NULL ? FUND_STREAM : 0);
     return fund > h->search_cost ? fund - h->search_cost : 0;
 }
