@@ -37,7 +37,7 @@ if(TARGET plainflow)
   foreach(name usage captures keys output signals)
     pf_script(cli ${name} 120 ${CMAKE_CURRENT_SOURCE_DIR}/cli/${name})
   endforeach()
-  foreach(part workers carriers)
+  foreach(part workers carriers waiting)
     pf_script(pipeline determinism_${part} 600
       ${CMAKE_CURRENT_SOURCE_DIR}/pipeline/determinism ${part})
   endforeach()

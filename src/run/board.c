@@ -70,6 +70,31 @@ void pf_board_publish(struct pf_board *b, unsigned worker, uint64_t position, ui
     }
 }
 
+void pf_board_tell_sessions(struct pf_board *b, unsigned worker, uint64_t sessions)
+{
+    struct pf_board_line *own = &b->lines[worker];
+    if (atomic_load_explicit(&own->sessions, memory_order_relaxed) == sessions) {
+        return;
+    }
+    /* relaxed: the sessions themselves are found under their mutexes */
+    atomic_store_explicit(&own->sessions, sessions, memory_order_relaxed);
+    atomic_thread_fence(memory_order_seq_cst); /* with the one in pf_board_wait, as above */
+    for (unsigned i = 0; i < b->workers; i++) {
+        if (i != worker && atomic_load_explicit(&b->lines[i].waits, memory_order_relaxed)) {
+            pf_gate_open(b->lines[i].gate);
+        }
+    }
+}
+
+uint64_t pf_board_sessions(const struct pf_board *b)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < b->workers; i++) {
+        sum += atomic_load_explicit(&b->lines[i].sessions, memory_order_relaxed); /* as above */
+    }
+    return sum;
+}
+
 void pf_board_wait(struct pf_board *b, unsigned worker, uint64_t target, uint64_t first_packet)
 {
     struct pf_board_line *own = &b->lines[worker];

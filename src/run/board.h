@@ -11,7 +11,7 @@
  * A flow that waits for a session is parked. Its wait is over, and its answer final, when every
  * worker has passed the packet up to which it may look, and no flow that began before it is parked
  * anywhere: so chains of waiting resolve in the order of the capture, whatever the number of
- * workers.
+ * workers. Most need not wait for so long: whenever there are new sessions, it may ask again.
  */
 #ifndef PF_RUN_BOARD_H
 #define PF_RUN_BOARD_H
@@ -32,11 +32,12 @@ struct pf_board_line {
     _Atomic uint64_t parked; /* the first packet of the earliest parked flow, or PF_POSITION_END */
     _Atomic uint64_t flows;  /* TLS flows begun */
     _Atomic uint64_t plain;  /* bytes of plaintext written */
-    struct pf_gate *gate;    /* where the worker sleeps; set before the workers begin */
-    _Atomic bool waits;      /* for what others publish: */
+    _Atomic uint64_t sessions; /* that others can find since */
+    struct pf_gate *gate;      /* where the worker sleeps; set before the workers begin */
+    _Atomic bool waits;        /* for what others publish: */
     _Atomic uint64_t wait_position;
     _Atomic uint64_t wait_parked;
-    char apart[PF_BOARD_LINE - 7 * sizeof(_Atomic uint64_t) - sizeof(struct pf_gate *)];
+    char apart[PF_BOARD_LINE - 8 * sizeof(_Atomic uint64_t) - sizeof(struct pf_gate *)];
 };
 
 struct pf_board {
@@ -59,6 +60,12 @@ void pf_board_wait(struct pf_board *b, unsigned worker, uint64_t target, uint64_
 
 /* It does not wait any more. */
 void pf_board_wait_over(struct pf_board *b, unsigned worker);
+
+/* The worker's sessions so far. If there are new ones, those wake that wait. */
+void pf_board_tell_sessions(struct pf_board *b, unsigned worker, uint64_t sessions);
+
+/* All workers'. */
+uint64_t pf_board_sessions(const struct pf_board *b);
 
 /* Every worker has passed `target`, and nothing that began before `first_packet` is parked. */
 bool pf_board_is_settled(const struct pf_board *b, uint64_t target, uint64_t first_packet);

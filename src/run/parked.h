@@ -14,6 +14,7 @@
 struct pf_parked {
     struct pf_tls_flow *first; /* by client_packet */
     struct pf_tls_flow *last;
+    size_t count;
 };
 
 /* t was driven: it is in the list from now on if it is parked, else not. */

@@ -14,9 +14,11 @@ enum {
     PLAIN_BYTES = RUN_BYTES + 4 * PF_RECORD_MAX,
     HELD_MAX = 16 * 1024 * 1024, /* that one direction may hold while it waits */
     SWEEP_S = 30,                /* capture time between looks at all flows */
-    WAIT_MS = 20,                /* at most, for what others publish: they wake us */
-    AHEAD_SLOTS = 6,             /* trains of packets whose table slots are fetched early, */
-    AHEAD_FLOWS = 4,             /* whose flows are, */
+    ASK_AGAIN = 64,              /* flows at a time that may find their session now */
+    PARKED_MAX = 256, /* flows that have only to wait for their turn: then no batch is begun */
+    WAIT_MS = 20,     /* at most, for what others publish: they wake us */
+    AHEAD_SLOTS = 6,  /* trains of packets whose table slots are fetched early, */
+    AHEAD_FLOWS = 4,  /* whose flows are, */
     AHEAD_STREAMS = 3,
     AHEAD_CONNS = 2,
     AHEAD_BYTES = 1
@@ -29,6 +31,8 @@ struct pf_worker {
     uint64_t position;
     int64_t clock_ns;
     int64_t swept_ns;
+    uint64_t sessions; /* published */
+    uint64_t asked;    /* pf_board_sessions when all that wait had asked for theirs */
     struct pf_error err;
 };
 
@@ -112,6 +116,7 @@ enum pf_status pf_worker_new(const struct pf_worker_setup *setup, struct pf_work
         .sessions = setup->sessions,
         .known = config->task == PF_TASK_LEARN ? NULL : setup->known,
         .learn = config->task == PF_TASK_LEARN ? setup->known : NULL,
+        .published = &w->sessions,
     };
     env->conn.keep_secrets = config->task == PF_TASK_SECRETS || config->task == PF_TASK_LEARN;
     pf_table_init(&w->flows.table, &env->budget);
@@ -140,6 +145,7 @@ struct pf_worker_counts pf_worker_counts(const struct pf_worker *w)
 static void publish(struct pf_worker *w)
 {
     const struct pf_tls_flow *t = w->flows.parked.first;
+    pf_board_tell_sessions(w->setup.board, w->setup.index, w->sessions);
     pf_board_publish(w->setup.board, w->setup.index, w->position,
                      t != NULL ? t->client_packet : PF_POSITION_END);
 }
@@ -166,6 +172,46 @@ static struct pf_tls_flow *next_ready(struct pf_worker *w)
     return t != NULL ? t : next_settled(w);
 }
 
+/* The flow has gone on, as far as it can. */
+static enum pf_status was_resumed(struct pf_worker *w, struct pf_tls_flow *t)
+{
+    enum pf_status st = PF_OK;
+    pf_parked_note(&w->flows.parked, t);
+    if (t->ending && !t->parked) {
+        st = pf_workflows_end_parked(&w->flows, t);
+    }
+    publish(w);
+    return st;
+}
+
+static bool may_ask_again(const struct pf_worker *w)
+{
+    return w->flows.parked.first != NULL && pf_board_sessions(w->setup.board) != w->asked;
+}
+
+/* There are new sessions: who waits for one need not wait until it can be said that there is none.
+ * The first of them only, who wait for the earliest; the others when these are gone. */
+static enum pf_status ask_again(struct pf_worker *w)
+{
+    enum pf_status st = PF_OK;
+    struct pf_tls_flow *t = w->flows.parked.first;
+    uint64_t sessions = pf_board_sessions(w->setup.board);
+    bool found = false;
+    for (unsigned i = 0; i < ASK_AGAIN && t != NULL && st == PF_OK; i++) {
+        struct pf_tls_flow *next = t->parked_after;
+        uint64_t client_packet = t->client_packet;
+        if (t->unwrap == NULL) {
+            st = pf_tls_flow_resume(&w->flows.env, t, false);
+            bool went_on = !t->parked || t->client_packet != client_packet;
+            found |= went_on;
+            st = st == PF_OK && went_on ? was_resumed(w, t) : st;
+        }
+        t = next;
+    }
+    w->asked = found ? w->asked : sessions;
+    return st;
+}
+
 /* Lets every flow go on whose wait is over. */
 static enum pf_status resume_ready(struct pf_worker *w)
 {
@@ -173,13 +219,9 @@ static enum pf_status resume_ready(struct pf_worker *w)
     struct pf_tls_flow *t;
     while (st == PF_OK && (t = next_ready(w)) != NULL) {
         st = pf_tls_flow_resume(&w->flows.env, t, true);
-        pf_parked_note(&w->flows.parked, t);
-        if (st == PF_OK && t->ending && !t->parked) {
-            st = pf_workflows_end_parked(&w->flows, t);
-        }
-        publish(w);
+        st = st == PF_OK ? was_resumed(w, t) : st;
     }
-    return st;
+    return st == PF_OK && may_ask_again(w) ? ask_again(w) : st;
 }
 
 /* Takes in the runs of own flows that others have opened. */
@@ -262,15 +304,21 @@ static void set_idle(struct pf_worker *w, bool idle)
     }
 }
 
-/* Sleeps until a parked flow can go on, or may be able to, or a batch or a job has come. */
-static void wait_parked(struct pf_worker *w)
+static bool has_batch(const struct pf_worker *w)
+{
+    return pf_ring_count(&w->setup.lane->full) > 0;
+}
+
+/* Sleeps until a parked flow can go on, or may be able to, or a job has come, or a batch if those
+ * are wanted. */
+static void wait_parked(struct pf_worker *w, bool batches)
 {
     struct pf_gate *gate = &w->setup.lane->worker;
     const struct pf_tls_flow *first = w->flows.parked.first;
     pf_board_wait(w->setup.board, w->setup.index, first->wait_packet, first->client_packet);
     pf_gate_prepare(gate);
     bool help = w->elsewhere.jobs != NULL && pf_jobs_any(w->elsewhere.jobs, w->setup.index);
-    if (next_ready(w) != NULL || help || pf_ring_count(&w->setup.lane->full) > 0) {
+    if (next_ready(w) != NULL || may_ask_again(w) || help || (batches && has_batch(w))) {
         pf_gate_cancel(gate);
     } else {
         pf_gate_sleep(gate, WAIT_MS);
@@ -291,21 +339,22 @@ static enum pf_status drain(struct pf_worker *w)
         st = resume_ready(w);
         if (w->flows.parked.first != NULL && !pf_elsewhere_help(&w->elsewhere)) {
             set_idle(w, true);
-            wait_parked(w);
+            wait_parked(w, false);
             set_idle(w, false);
         }
     }
     return st;
 }
 
-/* While there is no batch: works on other workers' jobs, takes in own ones. Comes back when there
- * is a batch, or a parked flow may go on. */
-static enum pf_status be_idle(struct pf_worker *w)
+/* While there is no batch, or none is wanted: works on other workers' jobs, takes in own ones.
+ * Comes back when there is a batch, or a parked flow may go on. */
+static enum pf_status be_idle(struct pf_worker *w, bool batches)
 {
     struct pf_lane *lane = w->setup.lane;
     struct pf_jobs *jobs = w->elsewhere.jobs;
     enum pf_status st = PF_OK;
-    while (st == PF_OK && pf_ring_count(&lane->full) == 0 && next_ready(w) == NULL) {
+    while (st == PF_OK && !(batches && has_batch(w)) && next_ready(w) == NULL &&
+           !may_ask_again(w)) {
         if (pf_elsewhere_is_ready(&w->elsewhere)) {
             st = collect(w);
             continue;
@@ -314,12 +363,12 @@ static enum pf_status be_idle(struct pf_worker *w)
             continue;
         }
         if (w->flows.parked.first != NULL) {
-            wait_parked(w);
+            wait_parked(w, batches);
             continue;
         }
         pf_gate_prepare(&lane->worker);
         bool work = (jobs != NULL && pf_jobs_any(jobs, w->setup.index)) ||
-                    pf_elsewhere_is_ready(&w->elsewhere) || pf_ring_count(&lane->full) > 0;
+                    pf_elsewhere_is_ready(&w->elsewhere) || has_batch(w);
         if (work) {
             pf_gate_cancel(&lane->worker);
         } else {
@@ -337,9 +386,35 @@ static enum pf_status next_batch(struct pf_worker *w, struct pf_batch **out)
         return PF_OK;
     }
     set_idle(w, true);
-    enum pf_status st = be_idle(w);
+    enum pf_status st = be_idle(w, true);
     set_idle(w, false);
     *out = pf_lane_poll(w->setup.lane);
+    return st;
+}
+
+/* Everybody has passed what the first flow waits for, but one that began earlier is parked with
+ * another worker. That worker can go on: it has passed as much. */
+static bool is_out_of_turn(const struct pf_worker *w)
+{
+    const struct pf_tls_flow *first = w->flows.parked.first;
+    return w->flows.parked.count > PARKED_MAX &&
+           pf_board_is_settled(w->setup.board, first->wait_packet, 0);
+}
+
+/*
+ * Misses become final in the order of the capture, one here, one there. Were each worker to take a
+ * batch in between, more flows would come than go, and hold their bytes.
+ */
+static enum pf_status wait_for_turn(struct pf_worker *w)
+{
+    enum pf_status st = PF_OK;
+    while (st == PF_OK && is_out_of_turn(w) && !is_stopped_by_error(w)) {
+        set_idle(w, true);
+        st = be_idle(w, false);
+        set_idle(w, false);
+        st = st == PF_OK ? collect(w) : st;
+        st = st == PF_OK ? resume_ready(w) : st;
+    }
     return st;
 }
 
@@ -368,6 +443,7 @@ static enum pf_status work_through(struct pf_worker *w, bool *last)
         st = st == PF_OK ? collect(w) : st;
         publish(w);
         st = st == PF_OK ? resume_ready(w) : st;
+        st = st == PF_OK ? wait_for_turn(w) : st;
     }
     return st;
 }

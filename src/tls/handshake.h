@@ -48,6 +48,7 @@ struct pf_secret_search {
     bool found;                    /* master holds the present candidate */
     bool proved;                   /* a record was opened with it */
     bool origin_locked;            /* resumed: the full handshake was seen, but not opened */
+    bool early;                    /* a session was taken before all that may be there were */
     unsigned nth;                  /* candidate of the present source */
     unsigned generation;           /* goes up with every candidate that was dropped */
     uint8_t key_spki[PF_SPKI_LEN]; /* of the RSA key behind the candidate; zero if none */

@@ -48,6 +48,7 @@ void pf_late_search_again(struct pf_conn *c, struct pf_handshake *hs)
         pf_keylog_find_encrypted(live, encrypted, &secret)) {
         s->source = PF_SOURCE_KEYLOG;
         s->nth = 0;
+        s->early = false;
         pf_handshake_saw(hs, c->at); /* other flows learn of it from here on, not before */
     }
     pf_wipe(&secret, sizeof secret);

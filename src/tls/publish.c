@@ -33,7 +33,11 @@ static enum pf_status tell(const struct pf_handshake *hs, const struct pf_secret
     enum pf_status st = PF_OK;
     for (int i = 0; i < 2 && st == PF_OK; i++) {
         if (to[i] != NULL && id.len > 0) {
-            st = pf_sessions_put(to[i], kind, id, &session);
+            bool is_new;
+            st = pf_sessions_put(to[i], kind, id, &session, &is_new);
+            if (src->published != NULL) {
+                *src->published += is_new ? 1 : 0;
+            }
         }
     }
     pf_wipe(&session, sizeof session);

@@ -24,6 +24,7 @@ static void next_source(struct pf_secret_search *s)
 {
     s->source++;
     s->nth = 0;
+    s->early = false;
 }
 
 static void set_found(struct pf_handshake *hs, enum pf_opened_by by)
@@ -365,13 +366,34 @@ static void take_session(struct pf_handshake *hs, const struct pf_session *sessi
     set_found(hs, by);
 }
 
-enum pf_status pf_secret_session(struct pf_handshake *hs, const struct pf_secret_sources *src,
-                                 uint64_t packet, bool last)
+/* The next candidate. One that was taken early, and opened nothing, need not have been the first of
+ * all: they are gone through once more, in their final order, but for that one if it comes first
+ * again. */
+static bool next_session(struct pf_handshake *hs, const struct pf_secret_sources *src,
+                         uint64_t packet, struct pf_session *out)
 {
     enum pf_session_kind kind;
     struct pf_span key = session_key(hs, &kind);
+    struct pf_secret_search *s = &hs->search;
+    bool once_more = s->nth > 0 && s->early;
+    s->nth = once_more ? 0 : s->nth;
+    s->early = false;
+    bool found = pf_sessions_get(src->sessions, kind, key, packet, s->nth, out);
+    if (once_more && found && memcmp(&out->master, &hs->master, sizeof hs->master) == 0) {
+        s->nth++;
+        found = pf_sessions_get(src->sessions, kind, key, packet, s->nth, out);
+    }
+    return found;
+}
+
+enum pf_status pf_secret_session(struct pf_handshake *hs, const struct pf_secret_sources *src,
+                                 uint64_t packet, bool last)
+{
     struct pf_session session;
-    if (!pf_sessions_get(src->sessions, kind, key, packet, hs->search.nth, &session)) {
+    if (hs->search.nth > 0 && !last) {
+        return PF_AGAIN; /* which comes second is known when all are there */
+    }
+    if (!next_session(hs, src, packet, &session)) {
         if (last) {
             hs->search.pending = PF_PENDING_NOTHING;
             next_source(&hs->search);
@@ -379,6 +401,7 @@ enum pf_status pf_secret_session(struct pf_handshake *hs, const struct pf_secret
         return last ? PF_OK : PF_AGAIN;
     }
     hs->search.pending = PF_PENDING_NOTHING;
+    hs->search.early = !last;
     take_session(hs, &session, PF_OPENED_BY_SESSION);
     pf_wipe(&session, sizeof session);
     return PF_OK;

@@ -64,6 +64,8 @@ struct pf_secret_sources {
     struct pf_sessions *sessions; /* may be NULL */
     struct pf_sessions *known;    /* an earlier pass's, which only it has changed; may be NULL */
     struct pf_sessions *learn;    /* where such a pass leaves them; may be NULL */
+    uint64_t *published; /* goes up when others can find a session here that they could not find
+                            before; its user's own; may be NULL */
 };
 
 enum { PF_SECRET_LOGS = 3 };
@@ -103,7 +105,9 @@ PF_MUST_USE enum pf_status pf_secret_unwrapped(struct pf_handshake *hs, struct p
                                                const struct pf_server *server,
                                                const uint8_t *pre_master);
 
-/* Looks the pending session up again, as of `packet`. last: a miss is final. */
+/* Looks the pending session up, as of `packet`. last: all that were known by then are there, so a
+ * miss is final. Before that PF_AGAIN is a miss, or that a second candidate is asked for: the first
+ * one may be taken early, since the record proves it. */
 PF_MUST_USE enum pf_status pf_secret_session(struct pf_handshake *hs,
                                              const struct pf_secret_sources *src, uint64_t packet,
                                              bool last);

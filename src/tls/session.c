@@ -200,7 +200,7 @@ static int compare_sessions(const struct pf_session *a, const struct pf_session 
  * it the latest, a worker that is ahead would push out what another still has to find.
  */
 static bool settle_with_known(struct stripe *t, const uint8_t key[KEY_LEN],
-                              const struct pf_session *session)
+                              const struct pf_session *session, bool *is_new)
 {
     struct entry *last = NULL;
     unsigned count = 0;
@@ -209,7 +209,8 @@ static bool settle_with_known(struct stripe *t, const uint8_t key[KEY_LEN],
             continue;
         }
         if (memcmp(&e->session.master, &session->master, sizeof session->master) == 0) {
-            if (compare_sessions(session, &e->session) < 0) {
+            *is_new = compare_sessions(session, &e->session) < 0;
+            if (*is_new) {
                 e->session = *session;
             }
             return true;
@@ -222,7 +223,8 @@ static bool settle_with_known(struct stripe *t, const uint8_t key[KEY_LEN],
     if (count < CANDIDATES_MAX) {
         return false;
     }
-    if (compare_sessions(session, &last->session) < 0) {
+    *is_new = compare_sessions(session, &last->session) < 0;
+    if (*is_new) {
         last->session = *session;
     }
     t->evicted++;
@@ -230,9 +232,10 @@ static bool settle_with_known(struct stripe *t, const uint8_t key[KEY_LEN],
 }
 
 static enum pf_status put_locked(struct pf_sessions *s, struct stripe *t,
-                                 const uint8_t key[KEY_LEN], const struct pf_session *session)
+                                 const uint8_t key[KEY_LEN], const struct pf_session *session,
+                                 bool *is_new)
 {
-    if (t->bucket_count > 0 && settle_with_known(t, key, session)) {
+    if (t->bucket_count > 0 && settle_with_known(t, key, session, is_new)) {
         return PF_OK;
     }
     enum pf_status st = grow_buckets(t);
@@ -259,20 +262,24 @@ static enum pf_status put_locked(struct pf_sessions *s, struct stripe *t,
     list_push(t, e);
     t->entries++;
     t->bytes += entry_bytes();
+    *is_new = true;
     return PF_OK;
 }
 
 enum pf_status pf_sessions_put(struct pf_sessions *s, enum pf_session_kind kind, struct pf_span id,
-                               const struct pf_session *session)
+                               const struct pf_session *session, bool *is_new)
 {
     uint8_t key[KEY_LEN];
+    bool told;
+    is_new = is_new != NULL ? is_new : &told;
+    *is_new = false;
     if (id.len == 0) {
         return PF_OK; /* "not resumable" (RFC 5246 section 7.4.1.3) */
     }
     make_key(s, kind, id, key);
     struct stripe *t = &s->stripes[key[0] % STRIPES];
     pthread_mutex_lock(&t->lock);
-    enum pf_status st = put_locked(s, t, key, session);
+    enum pf_status st = put_locked(s, t, key, session, is_new);
     pthread_mutex_unlock(&t->lock);
     return st;
 }

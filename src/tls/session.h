@@ -26,7 +26,7 @@ struct pf_sessions;
 
 struct pf_session {
     struct pf_master master;
-    uint64_t packet; /* in which it became known: ServerHello's or NewSessionTicket's */
+    uint64_t packet;      /* in which it became known: ServerHello's or NewSessionTicket's */
     uint64_t flow_packet; /* names the flow of the full handshake; 0: nobody asks */
     uint16_t version;
     uint16_t suite;
@@ -47,10 +47,11 @@ void pf_sessions_free(struct pf_sessions *s);
  * Several sessions may have the same id (two servers; a renegotiation): the earliest 4 are kept, so
  * that what a look-up for a packet sees does not depend on how far other workers are. The same
  * master secret again under the same id is no new session, but may be known from an earlier packet
- * on.
+ * on. *is_new (may be NULL): a look-up may find now what it did not find before.
  */
 PF_MUST_USE enum pf_status pf_sessions_put(struct pf_sessions *s, enum pf_session_kind kind,
-                                           struct pf_span id, const struct pf_session *session);
+                                           struct pf_span id, const struct pf_session *session,
+                                           bool *is_new);
 
 /* The nth candidate (0 = the latest; of one packet, the one with the higher master secret) that was
  * known by packet. False when there is none. */

@@ -199,6 +199,30 @@ static void settled_when_all_have_passed(void **state)
     pf_board_fini(&b);
 }
 
+static void who_waits_is_told_of_sessions(void **state)
+{
+    (void)state;
+    struct pf_board b;
+    struct pf_gate gate;
+    assert_int_equal(pf_board_init(&b, WORKERS), PF_OK);
+    assert_int_equal(pf_gate_init(&gate), PF_OK);
+    for (unsigned w = 0; w < WORKERS; w++) {
+        b.lines[w].gate = &gate;
+    }
+    assert_int_equal(pf_board_sessions(&b), 0);
+    pf_board_tell_sessions(&b, 0, 3);
+    pf_board_tell_sessions(&b, 1, 4);
+    pf_board_tell_sessions(&b, 0, 5);
+    assert_int_equal(pf_board_sessions(&b), 9);
+    pf_board_wait(&b, 1, PF_POSITION_END, 1);
+    pf_gate_prepare(&gate);
+    pf_board_tell_sessions(&b, 0, 6);
+    pf_gate_sleep(&gate, -1); /* for ever, if nobody opens */
+    pf_board_wait_over(&b, 1);
+    pf_gate_fini(&gate);
+    pf_board_fini(&b);
+}
+
 struct publisher {
     struct pf_board *board;
     unsigned worker;
@@ -251,6 +275,7 @@ int main(void)
         cmocka_unit_test(a_batch_is_full_or_not),
         cmocka_unit_test(a_batch_holds_its_slabs),
         cmocka_unit_test(settled_when_all_have_passed),
+        cmocka_unit_test(who_waits_is_told_of_sessions),
         cmocka_unit_test(what_was_done_before_is_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

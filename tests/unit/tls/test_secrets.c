@@ -101,7 +101,7 @@ static void put_session(enum pf_session_kind kind, uint8_t fill, uint64_t packet
     struct pf_span id = kind == PF_SESSION_ID
                             ? (struct pf_span){hs.session_id, 32}
                             : (struct pf_span){hs.offered_ticket.ptr, hs.offered_ticket.len};
-    assert_int_equal(pf_sessions_put(sessions, kind, id, &s), PF_OK);
+    assert_int_equal(pf_sessions_put(sessions, kind, id, &s, NULL), PF_OK);
 }
 
 /* ---- what is not found ---- */
@@ -237,6 +237,31 @@ static void a_miss_is_final_only_when_it_is_said(void **state)
     assert_int_equal(pf_secret_session(&hs, &src, 199, true), PF_OK);
     assert_int_equal(find(false), PF_ERR_NOKEY);
     assert_false(hs.search.origin_locked);
+}
+
+/* What opens does not depend on how early the first one was taken. */
+static void one_taken_early_is_not_the_first_of_all(void **state)
+{
+    (void)state;
+    static const int fills[] = {0x77, 0x55};
+    resume_with(false);
+    put_session(PF_SESSION_ID, 0x55, 10, PF_OPENED_BY_RSA_KEY);
+    assert_int_equal(find(false), PF_AGAIN);
+    assert_int_equal(pf_secret_session(&hs, &src, 100, false), PF_OK);
+    assert_found(PF_OPENED_BY_SESSION, 0x55);
+    pf_secret_reject(&hs);
+    assert_int_equal(find(false), PF_AGAIN);
+    assert_int_equal(pf_secret_session(&hs, &src, 100, false), PF_AGAIN);
+    put_session(PF_SESSION_ID, 0x77, 20, PF_OPENED_BY_RSA_KEY); /* by a worker that was behind */
+    assert_int_equal(pf_secret_session(&hs, &src, 100, false), PF_AGAIN);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(pf_secret_session(&hs, &src, 100, true), PF_OK);
+        assert_found(PF_OPENED_BY_SESSION, fills[i]);
+        pf_secret_reject(&hs);
+        assert_int_equal(find(false), PF_AGAIN);
+    }
+    assert_int_equal(pf_secret_session(&hs, &src, 100, true), PF_OK);
+    assert_int_equal(find(false), PF_ERR_NOKEY);
 }
 
 static void a_locked_origin_is_remembered(void **state)
@@ -402,6 +427,7 @@ int main(void)
         T(a_full_handshake_asks_for_no_session),
         T(ticket_first_then_id),
         T(a_miss_is_final_only_when_it_is_said),
+        T(one_taken_early_is_not_the_first_of_all),
         T(a_locked_origin_is_remembered),
         T(what_is_published),
         T(only_what_is_proved_is_logged),

@@ -36,7 +36,7 @@ static struct pf_sessions *new_sessions(size_t max_bytes)
 static void put(struct pf_sessions *s, const char *id, uint8_t master, uint64_t packet)
 {
     struct pf_session one = session(master, packet);
-    assert_int_equal(pf_sessions_put(s, PF_SESSION_ID, span(id), &one), PF_OK);
+    assert_int_equal(pf_sessions_put(s, PF_SESSION_ID, span(id), &one, NULL), PF_OK);
 }
 
 /* The nth candidate's master, or -1. */
@@ -61,10 +61,39 @@ static void test_misses(void **state)
     assert_int_equal(get(s, "i", 5, 0), -1);
     assert_false(pf_sessions_get(s, PF_SESSION_TICKET, span("id"), 5, 0, &out));
     /* The empty id is the server's way to say "not resumable". */
-    assert_int_equal(pf_sessions_put(s, PF_SESSION_ID, span(""), &one), PF_OK);
+    assert_int_equal(pf_sessions_put(s, PF_SESSION_ID, span(""), &one, NULL), PF_OK);
     assert_int_equal(get(s, "", 100, 0), -1);
     pf_sessions_free(s);
     pf_sessions_free(NULL);
+}
+
+/* The fill of the master secret, from which packet on it is known; whether others find more now. */
+static bool put_is_new(struct pf_sessions *s, uint8_t master, uint64_t packet)
+{
+    struct pf_session one = session(master, packet);
+    bool is_new = false;
+    assert_int_equal(pf_sessions_put(s, PF_SESSION_ID, span("id"), &one, &is_new), PF_OK);
+    return is_new;
+}
+
+static void test_what_is_new(void **state)
+{
+    struct pf_sessions *s = new_sessions(PLENTY);
+    (void)state;
+    assert_true(put_is_new(s, 1, 50));
+    assert_false(put_is_new(s, 1, 50)); /* a resumption says it again */
+    assert_false(put_is_new(s, 1, 60));
+    assert_true(put_is_new(s, 1, 40)); /* known earlier than was said */
+    assert_true(put_is_new(s, 2, 51));
+    assert_true(put_is_new(s, 3, 52));
+    assert_true(put_is_new(s, 4, 53));
+    assert_false(put_is_new(s, 5, 54)); /* four are kept, the earliest */
+    assert_true(put_is_new(s, 6, 49));
+    struct pf_session one = session(1, 1);
+    bool is_new = true;
+    assert_int_equal(pf_sessions_put(s, PF_SESSION_ID, span(""), &one, &is_new), PF_OK);
+    assert_false(is_new);
+    pf_sessions_free(s);
 }
 
 static void test_found_as_it_was(void **state)
@@ -76,7 +105,7 @@ static void test_found_as_it_was(void **state)
     struct pf_span t = {.ptr = ticket, .len = sizeof ticket};
     (void)state;
     one.extended_master = true;
-    assert_int_equal(pf_sessions_put(s, PF_SESSION_TICKET, t, &one), PF_OK);
+    assert_int_equal(pf_sessions_put(s, PF_SESSION_TICKET, t, &one, NULL), PF_OK);
     assert_true(pf_sessions_get(s, PF_SESSION_TICKET, t, 9, 0, &out));
     assert_memory_equal(out.master.bytes, one.master.bytes, sizeof one.master.bytes);
     assert_int_equal(out.packet, 9);
@@ -189,7 +218,7 @@ static void *work(void *arg)
         struct pf_session one = session(mark, i);
         snprintf(id, sizeof id, "shared %u", i);
         struct pf_span s = span(id);
-        job->wrong += pf_sessions_put(job->s, PF_SESSION_ID, s, &one) != PF_OK;
+        job->wrong += pf_sessions_put(job->s, PF_SESSION_ID, s, &one, NULL) != PF_OK;
         snprintf(id, sizeof id, "shared %u", (i * 7 + job->number) % PER_THREAD);
         s = span(id);
         if (pf_sessions_get(job->s, PF_SESSION_ID, s, UINT64_MAX, 0, &out)) {
@@ -228,6 +257,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_misses),
+        cmocka_unit_test(test_what_is_new),
         cmocka_unit_test(test_found_as_it_was),
         cmocka_unit_test(test_candidates_by_packet),
         cmocka_unit_test(test_order_of_puts_does_not_matter),
