@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "store/file.h"
+#include "store/rows.h"
 #include "tls/keys.h"
 
 #include <errno.h>
@@ -16,18 +17,11 @@
 /* A chunk begins on a page, so that it can be kept out of core dumps. */
 enum { CHUNK = PF_LINES_SECRET_MAX, PAGE = 4096, ROWS_FIRST = 256, PATH_LEN = 4096 };
 
-struct row {
-    uint64_t first_packet;
-    uint64_t pos; /* of the text; goes up with every append */
-    uint32_t len;
-    uint32_t tie; /* of the key: orders flows that begin in the same packet */
-};
-
 struct pf_lines {
     bool secret;
     size_t max_bytes;
     size_t bytes; /* of memory, of those */
-    struct row *rows;
+    struct pf_row *rows;
     size_t count;
     size_t cap;
     size_t head;
@@ -138,10 +132,10 @@ static enum pf_status reserve_row(struct pf_lines *l)
         return PF_OK;
     }
     size_t more = l->cap == 0 ? ROWS_FIRST : l->cap / 4;
-    if (more * sizeof(struct row) > l->max_bytes - l->bytes) {
+    if (more * sizeof(struct pf_row) > l->max_bytes - l->bytes) {
         return PF_ERR_LIMIT;
     }
-    struct row *rows = realloc(l->rows, (l->cap + more) * sizeof *rows);
+    struct pf_row *rows = realloc(l->rows, (l->cap + more) * sizeof *rows);
     if (rows == NULL) {
         return PF_ERR_NOMEM;
     }
@@ -201,17 +195,6 @@ static enum pf_status put_in_memory(struct pf_lines *l, struct pf_span text)
     return PF_OK;
 }
 
-/* FNV-1a: the same in every run. */
-static uint32_t tie_of(const struct pf_flow_key *key)
-{
-    const uint8_t *bytes = (const uint8_t *)key;
-    uint32_t h = 2166136261U;
-    for (size_t i = 0; i < sizeof *key; i++) {
-        h = (h ^ bytes[i]) * 16777619U;
-    }
-    return h;
-}
-
 enum pf_status pf_lines_append(struct pf_lines *l, uint64_t first_packet,
                                const struct pf_flow_key *key, struct pf_span text,
                                struct pf_error *err)
@@ -227,38 +210,25 @@ enum pf_status pf_lines_append(struct pf_lines *l, uint64_t first_packet,
         st = l->secret ? put_in_memory(l, text) : put_in_file(l, text, err);
     }
     if (st == PF_OK) {
-        l->rows[l->count++] = (struct row){.first_packet = first_packet,
-                                           .pos = l->end,
-                                           .len = (uint32_t)text.len,
-                                           .tie = tie_of(key)};
+        l->rows[l->count++] = (struct pf_row){.first_packet = first_packet,
+                                              .pos = l->end,
+                                              .len = (uint32_t)text.len,
+                                              .tie = pf_row_tie(key)};
         l->end += text.len;
     }
     return st;
 }
 
-static int compare(const void *pa, const void *pb)
-{
-    const struct row *a = pa;
-    const struct row *b = pb;
-    if (a->first_packet != b->first_packet) {
-        return a->first_packet < b->first_packet ? -1 : 1;
-    }
-    if (a->tie != b->tie) {
-        return a->tie < b->tie ? -1 : 1;
-    }
-    return a->pos < b->pos ? -1 : a->pos > b->pos;
-}
-
 enum pf_status pf_lines_close(struct pf_lines *l, struct pf_error *err)
 {
     enum pf_status st = l->secret ? PF_OK : flush(l, err);
-    if (st == PF_OK && l->count > 0) {
-        qsort(l->rows, l->count, sizeof *l->rows, compare);
+    if (st == PF_OK) {
+        pf_rows_sort(l->rows, l->count);
     }
     return st;
 }
 
-static enum pf_status read_row(struct pf_lines *l, const struct row *r, struct pf_span *text,
+static enum pf_status read_row(struct pf_lines *l, const struct pf_row *r, struct pf_span *text,
                                struct pf_error *err)
 {
     if (l->secret) {
@@ -284,17 +254,16 @@ enum pf_status pf_lines_next(struct pf_lines *const *all, size_t count, struct p
         if (l->head == l->count) {
             continue;
         }
-        const struct row *a = &l->rows[l->head];
-        const struct row *b = best != NULL ? &best->rows[best->head] : NULL;
-        if (b == NULL || a->first_packet < b->first_packet ||
-            (a->first_packet == b->first_packet && a->tie < b->tie)) {
+        const struct pf_row *a = &l->rows[l->head];
+        const struct pf_row *b = best != NULL ? &best->rows[best->head] : NULL;
+        if (b == NULL || pf_row_before(a, b)) {
             best = l;
         }
     }
     if (best == NULL) {
         return PF_END;
     }
-    const struct row *r = &best->rows[best->head++];
+    const struct pf_row *r = &best->rows[best->head++];
     *first_packet = r->first_packet;
     return read_row(best, r, text, err);
 }
@@ -304,26 +273,11 @@ void pf_lines_rewind(struct pf_lines *l)
     l->head = 0;
 }
 
-static uint64_t rows_before(const struct pf_lines *l, uint64_t first_packet)
-{
-    size_t low = 0;
-    size_t high = l->count;
-    while (low < high) {
-        size_t mid = low + (high - low) / 2;
-        if (l->rows[mid].first_packet < first_packet) {
-            low = mid + 1;
-        } else {
-            high = mid;
-        }
-    }
-    return low;
-}
-
 uint64_t pf_lines_before(struct pf_lines *const *all, size_t count, uint64_t first_packet)
 {
     uint64_t sum = 0;
     for (size_t i = 0; i < count; i++) {
-        sum += rows_before(all[i], first_packet);
+        sum += pf_rows_from(all[i]->rows, all[i]->count, first_packet);
     }
     return sum;
 }

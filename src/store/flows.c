@@ -3,26 +3,19 @@
 
 #include "store/index.h"
 #include "store/line.h"
+#include "store/rows.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { SPOOL_BUFFER = 1 << 18, ROWS_FIRST = 1024, WINDOW = 64 * 1024 };
 
-/* All that is kept of a flow that is over. */
-struct row {
-    uint64_t first_packet;
-    uint64_t pos; /* in the spool: a PF_FLOWS_ROW, then the line */
-    uint32_t line_len;
-    uint32_t tie; /* of the key: orders flows that begin in the same packet */
-};
-
 struct pf_flows {
     struct pf_file spool;
     struct pf_buf line;
     struct pf_json *json;
     struct pf_text_sha1 *sha1;
-    struct row *rows;
+    struct pf_row *rows; /* pos: of a PF_FLOWS_ROW, then the line; len: of that alone */
     size_t count;
     size_t cap;
     bool closed;
@@ -133,11 +126,11 @@ void pf_flows_discard(struct pf_flows *f)
     f->count = f->cap = 0;
 }
 
-static enum pf_status add_row(struct pf_flows *f, struct row row)
+static enum pf_status add_row(struct pf_flows *f, struct pf_row row)
 {
     if (f->count == f->cap) {
         size_t cap = f->cap == 0 ? ROWS_FIRST : f->cap + f->cap / 4; /* little is left unused */
-        struct row *rows = realloc(f->rows, cap * sizeof(*rows));
+        struct pf_row *rows = realloc(f->rows, cap * sizeof(*rows));
         if (rows == NULL) {
             return PF_ERR_NOMEM;
         }
@@ -172,11 +165,10 @@ enum pf_status pf_flows_append(struct pf_flows *f, const struct pf_flow_info *in
     if (st != PF_OK) {
         return pf_error_set(err, st, "a flow's line: %s", pf_status_text(st));
     }
-    struct row row = {.first_packet = info->first_packet,
-                      .pos = f->spool.size,
-                      .line_len = (uint32_t)f->line.len,
-                      .tie = pf_index_check((struct pf_span){.ptr = (const uint8_t *)&info->key,
-                                                             .len = sizeof(info->key)})};
+    struct pf_row row = {.first_packet = info->first_packet,
+                         .pos = f->spool.size,
+                         .len = (uint32_t)f->line.len,
+                         .tie = pf_row_tie(&info->key)};
     uint8_t head[PF_FLOWS_ROW];
     pf_flows_write_row(head, &(struct pf_flows_row){.worker = f->worker, .ref = *ref});
     st = pf_file_append(&f->spool, head, sizeof(head), err);
@@ -212,53 +204,11 @@ void pf_flows_add_totals(const struct pf_flows *f, struct pf_flow_totals *sum)
     }
 }
 
-static bool comes_before(const struct row *a, const struct row *b)
-{
-    return a->first_packet != b->first_packet ? a->first_packet < b->first_packet : a->tie < b->tie;
-}
-
-static void swap(struct row *a, struct row *b)
-{
-    struct row t = *a;
-    *a = *b;
-    *b = t;
-}
-
-static void sift(struct row *rows, size_t root, size_t n)
-{
-    for (;;) {
-        size_t child = 2 * root + 1;
-        if (child >= n) {
-            return;
-        }
-        if (child + 1 < n && comes_before(&rows[child], &rows[child + 1])) {
-            child++;
-        }
-        if (!comes_before(&rows[root], &rows[child])) {
-            return;
-        }
-        swap(&rows[root], &rows[child]);
-        root = child;
-    }
-}
-
-/* Heap sort: in place, unlike qsort, and no order of flows makes it slow. */
-static void sort(struct row *rows, size_t n)
-{
-    for (size_t i = n / 2; i > 0; i--) {
-        sift(rows, i - 1, n);
-    }
-    for (size_t i = n; i > 1; i--) {
-        swap(&rows[0], &rows[i - 1]);
-        sift(rows, 0, i - 1);
-    }
-}
-
 enum pf_status pf_flows_close(struct pf_flows *f, struct pf_error *err)
 {
     if (!f->closed) {
         f->closed = true;
-        sort(f->rows, f->count);
+        pf_rows_sort(f->rows, f->count);
     }
     return pf_file_flush(&f->spool, err);
 }
@@ -277,29 +227,19 @@ uint64_t pf_flows_first_packet(const struct pf_flows *f, size_t i)
 
 size_t pf_flows_from(const struct pf_flows *f, uint64_t packet)
 {
-    size_t lo = 0;
-    size_t hi = f->count;
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-        if (f->rows[mid].first_packet < packet) {
-            lo = mid + 1;
-        } else {
-            hi = mid;
-        }
-    }
-    return lo;
+    return pf_rows_from(f->rows, f->count, packet);
 }
 
 bool pf_flows_before(const struct pf_flows *a, size_t i, const struct pf_flows *b, size_t j)
 {
-    return comes_before(&a->rows[i], &b->rows[j]);
+    return pf_row_before(&a->rows[i], &b->rows[j]);
 }
 
 uint64_t pf_flows_json_bytes(const struct pf_flows *f, size_t from, size_t to)
 {
     uint64_t sum = 0;
     for (size_t i = from; i < to; i++) {
-        sum += f->rows[i].line_len;
+        sum += f->rows[i].len;
     }
     return sum;
 }
@@ -345,8 +285,8 @@ static enum pf_status fetch(const struct pf_flows *f, struct pf_flows_window *w,
 enum pf_status pf_flows_read(const struct pf_flows *f, size_t i, struct pf_flows_window *w,
                              struct pf_flows_item *out, struct pf_error *err)
 {
-    const struct row *row = &f->rows[i];
-    size_t len = PF_FLOWS_ROW + row->line_len;
+    const struct pf_row *row = &f->rows[i];
+    size_t len = PF_FLOWS_ROW + row->len;
     const uint8_t *p;
     enum pf_status st = fetch(f, w, row->pos, len, &p);
     if (st != PF_OK) {
@@ -357,8 +297,7 @@ enum pf_status pf_flows_read(const struct pf_flows *f, size_t i, struct pf_flows
     if (!pf_flows_parse_row((struct pf_span){.ptr = p, .len = PF_FLOWS_ROW}, &head)) {
         return pf_error_set(err, PF_ERR_INTERNAL, "%s: a row is cut", f->spool.name);
     }
-    *out = (struct pf_flows_item){.worker = f->worker,
-                                  .ref = head.ref,
-                                  .json = {.ptr = p + PF_FLOWS_ROW, .len = row->line_len}};
+    *out = (struct pf_flows_item){
+        .worker = f->worker, .ref = head.ref, .json = {.ptr = p + PF_FLOWS_ROW, .len = row->len}};
     return PF_OK;
 }
