@@ -59,9 +59,10 @@ enum pf_status pf_lane_new(struct pf_lane **out)
     return PF_OK;
 }
 
-static struct pf_batch *pop_or_sleep(struct pf_ring *ring, struct pf_gate *gate, int timeout_ms)
+static struct pf_batch *pop_or_sleep(struct pf_ring *ring, struct pf_gate *gate)
 {
     struct pf_batch *b = pf_ring_pop(ring);
+    /* A loop: whoever opens the gate for a batch may be late, when that batch was taken before. */
     while (b == NULL) {
         pf_gate_prepare(gate);
         b = pf_ring_pop(ring);
@@ -69,18 +70,15 @@ static struct pf_batch *pop_or_sleep(struct pf_ring *ring, struct pf_gate *gate,
             pf_gate_cancel(gate);
             break;
         }
-        pf_gate_sleep(gate, timeout_ms);
+        pf_gate_sleep(gate, -1);
         b = pf_ring_pop(ring);
-        if (timeout_ms >= 0) {
-            break;
-        }
     }
     return b;
 }
 
 struct pf_batch *pf_lane_take(struct pf_lane *l)
 {
-    return pop_or_sleep(&l->empty, &l->reader, -1);
+    return pop_or_sleep(&l->empty, &l->reader);
 }
 
 struct pf_batch *pf_lane_poll(struct pf_lane *l)
@@ -88,9 +86,9 @@ struct pf_batch *pf_lane_poll(struct pf_lane *l)
     return pf_ring_pop(&l->full);
 }
 
-struct pf_batch *pf_lane_receive(struct pf_lane *l, int timeout_ms)
+struct pf_batch *pf_lane_receive(struct pf_lane *l)
 {
-    return pop_or_sleep(&l->full, &l->worker, timeout_ms);
+    return pop_or_sleep(&l->full, &l->worker);
 }
 
 /* There are as many slots as batches: a push cannot fail. */

@@ -36,8 +36,8 @@ void pf_lane_send(struct pf_lane *l, struct pf_batch *b);
 /* The next batch if there is one; else NULL. */
 struct pf_batch *pf_lane_poll(struct pf_lane *l);
 
-/* The next batch; sleeps until there is one, or for timeout_ms (-1: no limit): then NULL. */
-struct pf_batch *pf_lane_receive(struct pf_lane *l, int timeout_ms);
+/* The next batch; sleeps until there is one. */
+struct pf_batch *pf_lane_receive(struct pf_lane *l);
 
 void pf_lane_return(struct pf_lane *l, struct pf_batch *b);
 

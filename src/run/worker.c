@@ -422,7 +422,7 @@ static enum pf_status wait_for_turn(struct pf_worker *w)
 static void refuse_batches(struct pf_worker *w, bool last)
 {
     while (!last) {
-        struct pf_batch *b = pf_lane_receive(w->setup.lane, -1);
+        struct pf_batch *b = pf_lane_receive(w->setup.lane);
         last = b->last;
         pf_lane_return(w->setup.lane, b);
     }

@@ -11,6 +11,7 @@
 #include "run/lane.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
 
 enum { ROUNDS = 20000, BATCHES = 3000, WORKERS = 3 };
@@ -99,12 +100,11 @@ static void batches_come_in_order(void **state)
     struct pf_lane *l;
     pthread_t thread;
     assert_int_equal(pf_lane_new(&l), PF_OK);
-    assert_null(pf_lane_receive(l, 0));
     assert_null(pf_lane_poll(l));
     assert_int_equal(pthread_create(&thread, NULL, reader, l), 0);
     bool last = false;
     for (unsigned i = 0; !last; i++) {
-        struct pf_batch *b = pf_lane_receive(l, i % 2 == 0 ? -1 : 5000);
+        struct pf_batch *b = pf_lane_receive(l);
         assert_non_null(b);
         assert_int_equal(b->upto, i);
         assert_int_equal(b->count, 1);
@@ -117,6 +117,35 @@ static void batches_come_in_order(void **state)
     pthread_join(thread, NULL);
     pf_lane_free(l);
     pf_lane_free(NULL);
+}
+
+static void *late_reader(void *arg)
+{
+    struct pf_lane *l = arg;
+    struct pf_batch *b = pf_lane_take(l);
+    while (!atomic_load(&l->worker.sleeping)) {
+        sched_yield();
+    }
+    pf_gate_open(&l->worker); /* as for a batch that was taken before */
+    while (!atomic_load(&l->worker.sleeping)) {
+        sched_yield();
+    }
+    pf_lane_send(l, b);
+    return NULL;
+}
+
+static void a_late_opening_is_no_batch(void **state)
+{
+    (void)state;
+    struct pf_lane *l;
+    pthread_t thread;
+    assert_int_equal(pf_lane_new(&l), PF_OK);
+    assert_int_equal(pthread_create(&thread, NULL, late_reader, l), 0);
+    struct pf_batch *b = pf_lane_receive(l);
+    assert_non_null(b);
+    pf_lane_return(l, b);
+    pthread_join(thread, NULL);
+    pf_lane_free(l);
 }
 
 static void a_batch_is_full_or_not(void **state)
@@ -272,6 +301,7 @@ int main(void)
         cmocka_unit_test(no_wake_up_is_lost),
         cmocka_unit_test(a_sleep_ends_by_itself),
         cmocka_unit_test(batches_come_in_order),
+        cmocka_unit_test(a_late_opening_is_no_batch),
         cmocka_unit_test(a_batch_is_full_or_not),
         cmocka_unit_test(a_batch_holds_its_slabs),
         cmocka_unit_test(settled_when_all_have_passed),
