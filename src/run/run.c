@@ -89,7 +89,7 @@ static void *worker_main(void *arg)
     struct pf_error err = {.status = PF_OK};
     enum pf_status st = pf_worker_run(c->worker, &err);
     if (st == PF_OK && c->run->store != NULL) {
-        st = pf_store_close_worker(c->run->store, c->index, &err); /* all sync at the same time */
+        st = pf_store_close_worker(c->run->store, c->index, &err);
     }
     if (st != PF_OK) {
         stop_for(c->run, &err);

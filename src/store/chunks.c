@@ -55,8 +55,8 @@ enum pf_status pf_chunks_new(const struct pf_place *data, unsigned number,
 
 enum pf_status pf_chunks_close(struct pf_chunks *c, struct pf_error *err)
 {
-    enum pf_status data = pf_file_commit(&c->data, err);
-    enum pf_status index = pf_file_commit(&c->index, err);
+    enum pf_status data = pf_file_send(&c->data, err);
+    enum pf_status index = pf_file_send(&c->index, err);
     return data != PF_OK ? data : index;
 }
 
@@ -69,7 +69,7 @@ void pf_chunks_free(struct pf_chunks *c)
     }
 }
 
-const struct pf_file *pf_chunks_file(const struct pf_chunks *c, unsigned which)
+struct pf_file *pf_chunks_file(struct pf_chunks *c, unsigned which)
 {
     return which == 0 ? &c->data : &c->index;
 }

@@ -92,11 +92,11 @@ PF_MUST_USE enum pf_status pf_chunks_new(const struct pf_place *data, unsigned n
                                          enum pf_store_codec codec, bool sha256,
                                          struct pf_chunks **out, struct pf_error *err);
 
-/* Writes out, syncs and names both files. A second call does nothing. */
+/* Writes both files out, for who commits them. */
 PF_MUST_USE enum pf_status pf_chunks_close(struct pf_chunks *c, struct pf_error *err);
 void pf_chunks_free(struct pf_chunks *c);
 
 /* The data file (0) or the index (1). */
-const struct pf_file *pf_chunks_file(const struct pf_chunks *c, unsigned which);
+struct pf_file *pf_chunks_file(struct pf_chunks *c, unsigned which);
 
 #endif

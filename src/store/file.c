@@ -9,7 +9,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PART_NAME = PF_FILE_NAME + 8, WRITE_BACK = 8 << 20, WRITE_BEHIND = 4 * WRITE_BACK };
+enum {
+    PART_NAME = PF_FILE_NAME + 8,
+    WRITE_BACK = 8 << 20,
+    WRITE_BACK_PART = 2 << 20, /* less for the end of a run to wait for */
+    WRITE_BEHIND = 4 * WRITE_BACK
+};
 
 enum pf_status pf_place_error(const struct pf_place *place, const char *name, int error_number,
                               struct pf_error *err)
@@ -33,7 +38,7 @@ static enum pf_status fail(struct pf_file *f, int error_number, struct pf_error 
 enum pf_status pf_file_open(struct pf_file *f, const struct pf_place *place, const char *name,
                             size_t cap, bool sha256, struct pf_error *err)
 {
-    *f = (struct pf_file){.place = place, .fd = -1, .cap = cap};
+    *f = (struct pf_file){.place = place, .fd = -1, .cap = cap, .write_back = WRITE_BACK};
     (void)snprintf(f->name, sizeof(f->name), "%s", name);
     void *buf = NULL;
     if (posix_memalign(&buf, 4096, cap) != 0 || (sha256 && pf_digest_new(&f->digest) != PF_OK)) {
@@ -56,14 +61,15 @@ enum pf_status pf_file_open_spool(struct pf_file *f, const struct pf_place *plac
                                   size_t cap, struct pf_error *err)
 {
     enum pf_status st = pf_file_open(f, place, name, cap, false, err);
-    f->is_spool = true;
+    f->write_back = 0;
     return st;
 }
 
 enum pf_status pf_file_open_part(struct pf_file *part, const struct pf_file *whole, uint64_t pos,
                                  size_t cap, struct pf_error *err)
 {
-    *part = (struct pf_file){.place = whole->place, .fd = -1, .cap = cap, .start = pos};
+    *part = (struct pf_file){
+        .place = whole->place, .fd = -1, .cap = cap, .write_back = WRITE_BACK_PART, .start = pos};
     memcpy(part->name, whole->name, sizeof part->name);
     void *buf = NULL;
     if (posix_memalign(&buf, 4096, cap) != 0) {
@@ -112,20 +118,25 @@ static int write_all(int fd, const uint8_t *ptr, size_t len, uint64_t pos)
     return 0;
 }
 
-/*
- * Has the disk begin early: fdatasync at the end would otherwise have it all to do, with everybody
- * waiting. What has arrived there leaves the page cache: its pages are the next to be written to,
- * instead of ever new ones that push the capture out. What goes wrong here goes wrong again in
- * fdatasync, and is told there.
- */
-static void write_back(struct pf_file *f)
+/* What goes wrong here goes wrong again in fdatasync, and is told there. */
+static void begin(struct pf_file *f)
 {
-    if (f->is_spool || f->written - f->begun < WRITE_BACK) {
-        return;
-    }
     (void)sync_file_range(f->fd, (off_t)(f->start + f->begun), (off_t)(f->written - f->begun),
                           SYNC_FILE_RANGE_WRITE);
     f->begun = f->written;
+}
+
+/*
+ * Has the disk begin early: fdatasync at the end would otherwise have it all to do, with everybody
+ * waiting. What has arrived there leaves the page cache: its pages are the next to be written to,
+ * instead of ever new ones that push the capture out.
+ */
+static void write_back(struct pf_file *f)
+{
+    if (f->write_back == 0 || f->written - f->begun < f->write_back) {
+        return;
+    }
+    begin(f);
     if (f->begun - f->dropped > WRITE_BEHIND) {
         off_t from = (off_t)(f->start + f->dropped);
         (void)sync_file_range(f->fd, from, WRITE_BACK,
@@ -161,6 +172,15 @@ enum pf_status pf_file_flush(struct pf_file *f, struct pf_error *err)
     size_t len = f->len;
     f->len = 0;
     return len == 0 ? PF_OK : put(f, f->buf, len, err);
+}
+
+enum pf_status pf_file_send(struct pf_file *f, struct pf_error *err)
+{
+    enum pf_status st = pf_file_flush(f, err);
+    if (st == PF_OK && f->fd >= 0 && f->written > f->begun) {
+        begin(f);
+    }
+    return st;
 }
 
 enum pf_status pf_file_room(struct pf_file *f, size_t len, uint8_t **room, struct pf_error *err)

@@ -28,12 +28,12 @@ struct pf_file {
     const struct pf_place *place;
     char name[PF_FILE_NAME]; /* without .part */
     int fd;                  /* -1: closed */
-    bool is_spool;           /* see pf_file_open_spool */
     int error;               /* errno of the first write that failed */
     uint64_t start;          /* where it begins, if it is a part of a file; else 0 */
     uint8_t *buf;
     size_t len; /* bytes in buf */
     size_t cap;
+    uint64_t write_back;      /* bytes that are sent to the disk at a time; 0: never */
     uint64_t size;            /* bytes appended */
     uint64_t written;         /* of those, handed to the kernel */
     uint64_t begun;           /* of those, on their way to the disk */
@@ -74,6 +74,9 @@ PF_MUST_USE enum pf_status pf_file_join(struct pf_file *whole, struct pf_file *p
 
 /* Writes out what is buffered, so that pread sees it. */
 PF_MUST_USE enum pf_status pf_file_flush(struct pf_file *f, struct pf_error *err);
+
+/* The same, and the disk begins: pf_file_commit will have less to wait for. */
+PF_MUST_USE enum pf_status pf_file_send(struct pf_file *f, struct pf_error *err);
 
 /* Flush, fdatasync, close, and give the file its name. Nothing if it is not open. */
 PF_MUST_USE enum pf_status pf_file_commit(struct pf_file *f, struct pf_error *err);

@@ -7,13 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LINES_BUFFER = 1 << 20, ROWS_BUFFER = 1 << 16, MANIFEST_BUFFER = 1 << 16 };
+enum {
+    LINES_BUFFER = 1 << 20,
+    ROWS_BUFFER = 1 << 16,
+    MANIFEST_BUFFER = 1 << 16,
+    COMMITS = 8 /* at the same time */
+};
 
 struct pf_store {
     struct pf_store_dir dir;
     struct pf_store_options options;
     bool started;
-    bool merged; /* flows.jsonl and flows.idx were begun: once is all that is tried */
+    bool completed; /* it was tried: once is enough */
     struct pf_chunks **chunks;
     struct pf_flows **flows;
     struct pf_file lines;
@@ -96,14 +101,7 @@ void pf_store_totals(const struct pf_store *s, struct pf_flow_totals *out)
     }
 }
 
-static void add_output(struct pf_store *s, const char *folder, const struct pf_file *f)
-{
-    if (f->name[0] != '\0') { /* it was opened */
-        s->outputs[s->output_count++] = (struct pf_manifest_output){.folder = folder, .file = f};
-    }
-}
-
-/* Closes all workers' files, the failed ones too; the first error is the one returned. */
+/* Closes all workers, the failed ones too; the first error is the one returned. */
 static enum pf_status close_workers(struct pf_store *s, struct pf_error *err)
 {
     enum pf_status first = PF_OK;
@@ -114,46 +112,111 @@ static enum pf_status close_workers(struct pf_store *s, struct pf_error *err)
     return first;
 }
 
-static void discard_spools(struct pf_store *s)
-{
-    for (unsigned i = 0; i < s->options.workers; i++) {
-        if (s->flows[i] != NULL) {
-            pf_flows_discard(s->flows[i]);
-        }
-    }
-}
-
 static enum pf_status merge(struct pf_store *s, struct pf_error *err)
 {
-    s->merged = true;
     bool sha256 = s->options.sha256;
     enum pf_status st =
         pf_file_open(&s->lines, &s->dir.root, "flows.jsonl", LINES_BUFFER, sha256, err);
     if (st == PF_OK) {
         st = pf_file_open(&s->rows, &s->dir.data, "flows.idx", ROWS_BUFFER, sha256, err);
     }
-    if (st == PF_OK) {
-        st = pf_merge_flows(s->flows, s->options.workers, &s->lines, &s->rows, s->options.abreast,
-                            err);
-    }
-    /* Committed in any case: a list that was cut short is still a list. */
-    enum pf_status rows = pf_file_commit(&s->rows, err);
-    enum pf_status lines = pf_file_commit(&s->lines, err);
-    st = st != PF_OK ? st : rows != PF_OK ? rows : lines;
-    if (st == PF_OK) {
-        discard_spools(s);
-    }
-    return st;
+    return st == PF_OK ? pf_merge_flows(s->flows, s->options.workers, &s->lines, &s->rows,
+                                        s->options.abreast, err)
+                       : st;
 }
+
+/* ---- the end of every file ---- */
+
+/* File k of the result, in the order of the manifest: the list, its index, each worker's two. */
+static struct pf_file *file_at(struct pf_store *s, size_t k)
+{
+    if (k < 2) {
+        return k == 0 ? &s->lines : &s->rows;
+    }
+    struct pf_chunks *c = s->chunks[(k - 2) / 2];
+    return c != NULL ? pf_chunks_file(c, (unsigned)(k % 2)) : NULL;
+}
+
+static size_t count_files(const struct pf_store *s)
+{
+    return 2 + 2 * (size_t)s->options.workers;
+}
+
+struct commit {
+    struct pf_store *store;
+    enum pf_status st[COMMITS];
+    struct pf_error err[COMMITS];
+};
+
+static void commit_some(void *ctx, unsigned k)
+{
+    struct commit *c = ctx;
+    for (size_t i = k; i < count_files(c->store); i += COMMITS) {
+        struct pf_file *f = file_at(c->store, i);
+        enum pf_status st = f != NULL ? pf_file_commit(f, &c->err[k]) : PF_OK;
+        c->st[k] = c->st[k] != PF_OK ? c->st[k] : st;
+    }
+}
+
+static void discard_spools(void *ctx, unsigned k)
+{
+    struct pf_store *s = ctx;
+    for (unsigned i = k; i < s->options.workers; i += COMMITS) {
+        if (s->flows[i] != NULL) {
+            pf_flows_discard(s->flows[i]);
+        }
+    }
+}
+
+/* Each waits for the disk: together they wait once. */
+static void abreast(const struct pf_store *s, void (*body)(void *ctx, unsigned k), void *ctx,
+                    size_t n)
+{
+    unsigned most = n < COMMITS ? (unsigned)n : COMMITS;
+    if (s->options.abreast != NULL) {
+        s->options.abreast(body, ctx, most);
+        return;
+    }
+    for (unsigned k = 0; k < most; k++) {
+        body(ctx, k);
+    }
+}
+
+static enum pf_status commit(struct pf_store *s, struct pf_error *err)
+{
+    struct commit c = {.store = s};
+    abreast(s, commit_some, &c, count_files(s));
+    for (unsigned k = 0; k < COMMITS; k++) {
+        if (c.st[k] != PF_OK) {
+            return pf_error_set(err, c.st[k], "%s", c.err[k].text);
+        }
+    }
+    return PF_OK;
+}
+
+/* Committed in any case: a list that was cut short is still a list. */
+static enum pf_status complete(struct pf_store *s, struct pf_error *err)
+{
+    s->completed = true;
+    enum pf_status merged = merge(s, err);
+    struct pf_error later = {.status = PF_OK};
+    enum pf_status st = commit(s, merged == PF_OK ? err : &later);
+    if (merged == PF_OK && st == PF_OK) {
+        abreast(s, discard_spools, s, s->options.workers);
+    }
+    return merged != PF_OK ? merged : st;
+}
+
+/* ---- the manifest ---- */
 
 static void list_outputs(struct pf_store *s)
 {
     s->output_count = 0;
-    add_output(s, "", &s->lines);
-    add_output(s, "data/", &s->rows);
-    for (unsigned i = 0; i < s->options.workers; i++) {
-        for (unsigned which = 0; s->chunks[i] != NULL && which < 2; which++) {
-            add_output(s, "data/", pf_chunks_file(s->chunks[i], which));
+    for (size_t k = 0; k < count_files(s); k++) {
+        const struct pf_file *f = file_at(s, k);
+        if (f != NULL && f->name[0] != '\0') { /* it was opened */
+            s->outputs[s->output_count++] =
+                (struct pf_manifest_output){.folder = k == 0 ? "" : "data/", .file = f};
         }
     }
 }
@@ -207,7 +270,7 @@ enum pf_status pf_store_finish(struct pf_store *s, const struct pf_manifest *m,
 {
     enum pf_status st = close_workers(s, err);
     if (st == PF_OK) {
-        st = merge(s, err);
+        st = complete(s, err);
     }
     return st == PF_OK ? write_manifest(s, m, NULL, err) : st;
 }
@@ -221,8 +284,8 @@ enum pf_status pf_store_abandon(struct pf_store *s, const struct pf_manifest *m,
     /* What fails here has a cause that was told already: each step goes on as far as it can. */
     struct pf_error ignored = {.status = PF_OK};
     (void)close_workers(s, &ignored);
-    if (!s->merged) {
-        (void)merge(s, &ignored);
+    if (!s->completed) {
+        (void)complete(s, &ignored);
     }
     return write_manifest(s, m, stopped, err);
 }

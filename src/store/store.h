@@ -52,7 +52,8 @@ PF_MUST_USE enum pf_status pf_store_start(struct pf_store *s, const struct pf_st
 struct pf_chunks *pf_store_chunks(struct pf_store *s, unsigned i);
 struct pf_flows *pf_store_flows(struct pf_store *s, unsigned i);
 
-/* Writes out, syncs and closes worker i's files. A second call does nothing. */
+/* Writes worker i's files out: the disk can begin with them, while the others go on. A second call
+ * does nothing. */
 PF_MUST_USE enum pf_status pf_store_close_worker(struct pf_store *s, unsigned i,
                                                  struct pf_error *err);
 
@@ -60,8 +61,8 @@ PF_MUST_USE enum pf_status pf_store_close_worker(struct pf_store *s, unsigned i,
 void pf_store_totals(const struct pf_store *s, struct pf_flow_totals *out);
 
 /*
- * Closes what is open, merges the flows (ordered by first packet) and writes the manifest with
- * complete: true. After an error the caller calls pf_store_abandon.
+ * Closes the workers, merges the flows (ordered by first packet), syncs and names all files, and
+ * writes the manifest with complete: true. After an error the caller calls pf_store_abandon.
  */
 PF_MUST_USE enum pf_status pf_store_finish(struct pf_store *s, const struct pf_manifest *m,
                                            struct pf_error *err);
