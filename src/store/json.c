@@ -20,7 +20,12 @@ static void put(void *ctx, const char *text, size_t len)
 {
     struct pf_json *j = ctx;
     if (j->st == PF_OK && len <= j->out->cap - j->out->len) {
-        memcpy(j->out->ptr + j->out->len, text, len);
+        uint8_t *to = j->out->ptr + j->out->len;
+        if (len == 1) { /* as most are: quotes, colons, commas */
+            *to = (uint8_t)*text;
+        } else {
+            memcpy(to, text, len);
+        }
         j->out->len += len;
     } else if (j->st == PF_OK) {
         j->st = pf_buf_append(j->out, text, len);

@@ -99,7 +99,7 @@ static enum pf_status add_mark(struct pf_stream *s, uint64_t packet, int64_t ts_
  * begins, and a little more, for an alert behind it; but not for much more than has come. */
 static size_t expected(const struct pf_stream *s, struct pf_span data)
 {
-    enum { BEHIND = 64, TIMES = 4 };
+    enum { BEHIND = 64, TIMES = 8 };
     size_t held = s->bytes.len - s->head;
     struct pf_span begin = held == 0 ? data : (struct pf_span){s->bytes.ptr + s->head, held};
     struct pf_frame f;
@@ -112,6 +112,17 @@ static size_t expected(const struct pf_stream *s, struct pf_span data)
     return end > held + data.len ? end - held : data.len;
 }
 
+/* Makes room for data and what is expected behind it, and for the marks of as many packets. */
+static enum pf_status make_room(struct pf_stream *s, struct pf_span data)
+{
+    enum { MARKS_MAX = 16 }; /* packets of a record, as a rule */
+    size_t room = expected(s, data);
+    size_t packets = room / data.len + 1;
+    enum pf_status st = pf_buf_reserve(&s->bytes, room);
+    packets = packets < MARKS_MAX ? packets : MARKS_MAX;
+    return st == PF_OK ? pf_buf_reserve(&s->marks, packets * sizeof(struct pf_mark)) : st;
+}
+
 enum pf_status pf_stream_append(struct pf_stream *s, struct pf_span data, uint64_t packet,
                                 int64_t ts_ns)
 {
@@ -120,7 +131,7 @@ enum pf_status pf_stream_append(struct pf_stream *s, struct pf_span data, uint64
     }
     enum pf_status st = PF_ERR_LIMIT;
     if (data.len > s->bytes.cap - s->bytes.len) {
-        st = pf_buf_reserve(&s->bytes, expected(s, data));
+        st = make_room(s, data); /* data.len is not 0 */
     }
     if (st == PF_OK || st == PF_ERR_LIMIT) {
         st = pf_buf_append(&s->bytes, data.ptr, data.len);
