@@ -42,7 +42,8 @@ if(TARGET plainflow)
       ${CMAKE_CURRENT_SOURCE_DIR}/pipeline/determinism ${part})
   endforeach()
   pf_script(pipeline shards 120 ${CMAKE_CURRENT_SOURCE_DIR}/pipeline/shards)
-  foreach(name each_packet bursts damaged handshake long_gap midflow replaced stable workers)
+  foreach(name each_packet bursts damaged handshake long_gap midflow one_side replaced stable
+          workers)
     pf_script(gaps ${name} 180 ${CMAKE_CURRENT_SOURCE_DIR}/gaps/${name})
   endforeach()
   if(NOT PF_SANITIZE) # sanitizers allocate for themselves

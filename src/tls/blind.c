@@ -22,7 +22,8 @@ enum {
     SEARCH_TRIALS = 1 << 16, /* for suites whose number is searched, all secrets together */
     FEW_TRIES = 64,          /* so few that a second record may be searched as well */
     SEARCH_MIN = 64,
-    HOLD = 64 * 1024 /* bytes held for a hello that the other direction may still bring */
+    HOLD = 64 * 1024, /* bytes held for a hello that the other direction may still bring, */
+    HOLD_EARLY = 8 * 1024 * 1024 /* and where they may be early data, which comes before it */
 };
 
 /* With GCM the number is solved, so that its range need not be known. */
@@ -251,6 +252,28 @@ static bool is_headless(const struct pf_handshake *hs, enum pf_dir dir)
     return (hs->facts & (dir == PF_C2S ? (uint32_t)PF_FACT_CLIENT_HELLO : own)) == 0;
 }
 
+/* The log has secrets of TLS 1.3 for the client random. */
+static bool is_logged(const struct pf_conn *c, enum pf_dir dir, const struct pf_handshake *hs)
+{
+    unsigned found = 0;
+    for (unsigned i = 0; i < 2; i++) {
+        enum pf_opened_by by;
+        const struct pf_keylog *log = log_at(c, i, &by);
+        for (enum pf_phase p = PF_PHASE_HANDSHAKE; log != NULL && p <= PF_PHASE_TRAFFIC; p++) {
+            found += pf_keylog_count(log, pf_tls13_label(dir, p), hs->client_random);
+        }
+    }
+    return found > 0;
+}
+
+/* The ServerHello may still come while the client's early data does. */
+static bool is_server_lost(const struct pf_conn *c, const struct pf_handshake *hs)
+{
+    const struct pf_stream *in = &c->half[PF_C2S].in;
+    bool late = c->final || pf_stream_end(in) - pf_stream_at(in) >= HOLD_EARLY;
+    return late && is_logged(c, PF_C2S, hs);
+}
+
 bool pf_blind_is_possible(const struct pf_conn *c)
 {
     return has_log(c);
@@ -269,8 +292,7 @@ bool pf_blind_applies(struct pf_conn *c, enum pf_dir dir)
     bool retry = pf_handshake_has(hs, PF_FACT_HELLO_RETRY);
     bool all = pf_handshake_has(hs, PF_FACT_CLIENT_HELLO | PF_FACT_SERVER_HELLO);
     bool tls13 = hs->version == PF_VERSION_TLS13 && hs->blind != 0;
-    /* The ServerHello is not missing yet when the client's early data comes. */
-    bool missing = dir == PF_S2C && !all && !retry;
+    bool missing = !all && !retry && (dir == PF_S2C || is_server_lost(c, hs));
     return has_log(c) && (missing || tls13);
 }
 

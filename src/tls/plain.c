@@ -220,8 +220,12 @@ static enum pf_status on_change_cipher_spec(struct pf_conn *c, enum pf_dir dir, 
     bool retry = pf_handshake_has(hs, PF_FACT_HELLO_RETRY);
     if (pf_blind_applies(c, dir)) {
         enum pf_status st = pf_blind_step(c, dir, false);
+        if (st == PF_AGAIN) {
+            pf_half_watch(c, dir, PF_WATCH_CCS, (struct pf_span){NULL, 0});
+            return PF_OK;
+        }
         if (st != PF_OK) {
-            return st == PF_AGAIN ? PF_OK : st;
+            return st;
         }
     }
     if (!pf_handshake_has(hs, PF_FACT_SERVER_HELLO) && !c->final && !retry) {

@@ -178,10 +178,20 @@ static bool wanted_keys(const struct pf_conn *c, const struct pf_handshake *hs)
             (c->half[0].phase != PF_PHASE_NONE || c->half[1].phase != PF_PHASE_NONE));
 }
 
+/* One direction held all it may, for a hello of the other one that was never captured: more memory
+ * would not have brought it. */
+static bool waited_in_vain(const struct pf_conn *c, const struct pf_handshake *hs)
+{
+    bool client = c->half[PF_C2S].limit;
+    bool server = c->half[PF_S2C].limit;
+    return client != server && !was_seen(hs, client ? PF_FACT_SERVER_HELLO : PF_FACT_CLIENT_HELLO);
+}
+
 static enum pf_reason why_locked(struct pf_conn *c, const struct pf_handshake *hs)
 {
     bool forgot = hs->extended_master && pf_handshake_has(hs, PF_FACT_TRANSCRIPT_LOST);
-    if (c->half[0].limit || c->half[1].limit || forgot) {
+    bool limit = c->half[0].limit || c->half[1].limit || forgot;
+    if (limit && !waited_in_vain(c, hs)) {
         say(c, "more bytes were waiting than the memory limit allows: give more with --memory");
         return PF_REASON_LIMIT_REACHED;
     }
