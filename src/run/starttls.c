@@ -92,7 +92,7 @@ static enum pf_begins mysql(struct pf_cur c)
 /* RFC 1928 section 3: the methods that are offered, and no more. */
 static enum pf_begins socks5(struct pf_cur c)
 {
-    enum { LAST_ASSIGNED = 9, FIRST_PRIVATE = 0x80 };
+    enum { LAST_ASSIGNED = 9, FIRST_PRIVATE = 0x80, METHODS_MAX = 16 };
     uint8_t version;
     uint8_t count;
     if (!pf_cur_u8(&c, &version) || version != 5) {
@@ -100,6 +100,9 @@ static enum pf_begins socks5(struct pf_cur c)
     }
     if (!pf_cur_u8(&c, &count)) {
         return PF_BEGINS_MORE;
+    }
+    if (count == 0 || count > METHODS_MAX) {
+        return PF_BEGINS_NO;
     }
     uint8_t method;
     for (uint8_t i = 0; i < count; i++) {
@@ -110,7 +113,7 @@ static enum pf_begins socks5(struct pf_cur c)
             return PF_BEGINS_NO;
         }
     }
-    return count > 0 && count <= 16 ? PF_BEGINS_YES : PF_BEGINS_NO;
+    return PF_BEGINS_YES;
 }
 
 /* Version, CONNECT or BIND, port, address, user id up to a zero. */

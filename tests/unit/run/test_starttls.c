@@ -48,6 +48,7 @@ static void test_binary_others(void **state)
         size_t len;
     } rows[] = {
         {BYTES("\x05\x00\x05\x00\x00\x01")},             /* SOCKS 5: a server's choice */
+        {BYTES("\x05\xff")},                             /* SOCKS 5: more methods than there are */
         {BYTES("\x05\x02\x00\x20")},                     /* no such method */
         {BYTES("\x04\x03\x01\xbb\x7f\x00\x00\x01\x00")}, /* SOCKS 4: no such command */
         {BYTES("\x03\x00\x00\x13\x0f\xe0")},             /* RDP: lengths that do not fit */
