@@ -17,6 +17,8 @@
 
 enum {
     WORKER_MIN = 8 << 20,
+    HELD_LEAST = 16 << 20,
+    HELD_MOST = 1 << 30,
     KEYLOG_ENTRY = 128,
     PASSWORD_MAX = 4096,
     DSB_MAX = 256 << 20,
@@ -266,6 +268,13 @@ size_t pf_config_sessions_share(const struct pf_config *c)
 size_t pf_config_fragments_share(const struct pf_config *c)
 {
     return (size_t)(c->memory / 64);
+}
+
+size_t pf_config_held_max(const struct pf_config *c)
+{
+    uint64_t share = c->memory / 64;
+    share = share > HELD_LEAST ? share : HELD_LEAST;
+    return share < HELD_MOST ? (size_t)share : HELD_MOST;
 }
 
 size_t pf_config_lines_share(const struct pf_config *c)

@@ -54,4 +54,8 @@ size_t pf_config_fragments_share(const struct pf_config *c);
 size_t pf_config_lines_share(const struct pf_config *c);
 size_t pf_config_worker_share(const struct pf_config *c);
 
+/* Of that, what one direction may hold while it waits for the other: the same for any number of
+ * workers. */
+size_t pf_config_held_max(const struct pf_config *c);
+
 #endif

@@ -12,9 +12,8 @@
 enum {
     RUN_BYTES = 64 * 1024, /* ciphertext that is opened, packed and written in one go */
     PLAIN_BYTES = RUN_BYTES + 4 * PF_RECORD_MAX,
-    HELD_MAX = 16 * 1024 * 1024, /* that one direction may hold while it waits */
-    SWEEP_S = 30,                /* capture time between looks at all flows */
-    ASK_AGAIN = 64,              /* flows at a time that may find their session now */
+    SWEEP_S = 30,     /* capture time between looks at all flows */
+    ASK_AGAIN = 64,   /* flows at a time that may find their session now */
     PARKED_MAX = 256, /* flows that have only to wait for their turn: then no batch is begun */
     WAIT_MS = 20,     /* at most, for what others publish: they wake us */
     AHEAD_SLOTS = 6,  /* trains of packets whose table slots are fetched early, */
@@ -106,7 +105,7 @@ enum pf_status pf_worker_new(const struct pf_worker_setup *setup, struct pf_work
     w->elsewhere.runs = !setup->sha256 && config->task == PF_TASK_DECRYPT;
     env->conn.budget = &env->budget;
     env->conn.run_bytes = RUN_BYTES;
-    env->conn.held_max = HELD_MAX;
+    env->conn.held_max = pf_config_held_max(config);
     env->conn.secrets = (struct pf_secret_sources){
         .keylog = config->keylog,
         .dsb = config->dsb,
