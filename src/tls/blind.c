@@ -108,10 +108,16 @@ static enum pf_status try_secret(struct blind *b, const struct pf_secret *secret
     return st;
 }
 
+/* Early data is the client's only. */
+static enum pf_phase first_phase(enum pf_dir dir)
+{
+    return dir == PF_C2S ? PF_PHASE_EARLY : PF_PHASE_HANDSHAKE;
+}
+
 /* The phase that a line's secret is of, for this direction. */
 static bool is_of(enum pf_dir dir, enum pf_keylog_label label, enum pf_phase *phase)
 {
-    for (enum pf_phase p = PF_PHASE_HANDSHAKE; p <= PF_PHASE_TRAFFIC; p++) {
+    for (enum pf_phase p = first_phase(dir); p <= PF_PHASE_TRAFFIC; p++) {
         if (pf_tls13_label(dir, p) == label) {
             *phase = p;
             return true;
@@ -259,7 +265,7 @@ static bool is_logged(const struct pf_conn *c, enum pf_dir dir, const struct pf_
     for (unsigned i = 0; i < 2; i++) {
         enum pf_opened_by by;
         const struct pf_keylog *log = log_at(c, i, &by);
-        for (enum pf_phase p = PF_PHASE_HANDSHAKE; log != NULL && p <= PF_PHASE_TRAFFIC; p++) {
+        for (enum pf_phase p = first_phase(dir); log != NULL && p <= PF_PHASE_TRAFFIC; p++) {
             found += pf_keylog_count(log, pf_tls13_label(dir, p), hs->client_random);
         }
     }
@@ -289,11 +295,12 @@ bool pf_blind_applies(struct pf_conn *c, enum pf_dir dir)
     if (is_headless(hs, dir)) {
         return true;
     }
-    bool retry = pf_handshake_has(hs, PF_FACT_HELLO_RETRY);
-    bool all = pf_handshake_has(hs, PF_FACT_CLIENT_HELLO | PF_FACT_SERVER_HELLO);
+    bool client = pf_handshake_has(hs, PF_FACT_CLIENT_HELLO);
+    bool server = pf_handshake_has(hs, PF_FACT_SERVER_HELLO);
+    bool retry = pf_handshake_has(hs, PF_FACT_HELLO_RETRY) && !server; /* both are to come again */
     bool tls13 = hs->version == PF_VERSION_TLS13 && hs->blind != 0;
-    bool missing = !all && !retry && (dir == PF_S2C || is_server_lost(c, hs));
-    return has_log(c) && (missing || tls13);
+    bool lost = dir == PF_S2C ? !client && !retry : !server && is_server_lost(c, hs);
+    return has_log(c) && (lost || tls13);
 }
 
 /* Whether the other direction may still bring the other hello. */
