@@ -199,8 +199,7 @@ static enum pf_status complete(struct pf_store *s, struct pf_error *err)
 {
     s->completed = true;
     enum pf_status merged = merge(s, err);
-    struct pf_error later = {.status = PF_OK};
-    enum pf_status st = commit(s, merged == PF_OK ? err : &later);
+    enum pf_status st = commit(s, err);
     if (merged == PF_OK && st == PF_OK) {
         abreast(s, discard_spools, s, s->options.workers);
     }
