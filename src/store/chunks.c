@@ -53,7 +53,7 @@ enum pf_status pf_chunks_new(const struct pf_place *data, unsigned number,
     return PF_OK;
 }
 
-enum pf_status pf_chunks_close(struct pf_chunks *c, struct pf_error *err)
+enum pf_status pf_chunks_send(struct pf_chunks *c, struct pf_error *err)
 {
     enum pf_status data = pf_file_send(&c->data, err);
     enum pf_status index = pf_file_send(&c->index, err);

@@ -92,8 +92,8 @@ PF_MUST_USE enum pf_status pf_chunks_new(const struct pf_place *data, unsigned n
                                          enum pf_store_codec codec, bool sha256,
                                          struct pf_chunks **out, struct pf_error *err);
 
-/* Writes both files out, for who commits them. */
-PF_MUST_USE enum pf_status pf_chunks_close(struct pf_chunks *c, struct pf_error *err);
+/* Writes out what there is of both files, for who commits them. */
+PF_MUST_USE enum pf_status pf_chunks_send(struct pf_chunks *c, struct pf_error *err);
 void pf_chunks_free(struct pf_chunks *c);
 
 /* The data file (0) or the index (1). */

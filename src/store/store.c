@@ -86,7 +86,7 @@ struct pf_flows *pf_store_flows(struct pf_store *s, unsigned i)
 
 enum pf_status pf_store_close_worker(struct pf_store *s, unsigned i, struct pf_error *err)
 {
-    enum pf_status chunks = s->chunks[i] == NULL ? PF_OK : pf_chunks_close(s->chunks[i], err);
+    enum pf_status chunks = s->chunks[i] == NULL ? PF_OK : pf_chunks_send(s->chunks[i], err);
     enum pf_status flows = s->flows[i] == NULL ? PF_OK : pf_flows_close(s->flows[i], err);
     return chunks != PF_OK ? chunks : flows;
 }
@@ -168,7 +168,6 @@ static void discard_spools(void *ctx, unsigned k)
     }
 }
 
-/* Each waits for the disk: together they wait once. */
 static void abreast(const struct pf_store *s, void (*body)(void *ctx, unsigned k), void *ctx,
                     size_t n)
 {
@@ -182,6 +181,7 @@ static void abreast(const struct pf_store *s, void (*body)(void *ctx, unsigned k
     }
 }
 
+/* Each file waits for the disk: together they wait once. */
 static enum pf_status commit(struct pf_store *s, struct pf_error *err)
 {
     struct commit c = {.store = s};

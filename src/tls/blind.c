@@ -17,6 +17,7 @@
 #include <string.h>
 
 enum {
+    LOGS = PF_SECRET_LOGS - 1, /* all but the last, which grows while it is read */
     LOOK_AHEAD = 8,
     TRIES = 1 << 14,         /* secrets on suites, per direction: a quarter of a second */
     SEARCH_TRIALS = 1 << 16, /* for suites whose number is searched, all secrets together */
@@ -47,19 +48,12 @@ struct blind {
     const struct pf_suite *suite;
 };
 
-static const struct pf_keylog *log_at(const struct pf_conn *c, unsigned i, enum pf_opened_by *by)
-{
-    const struct pf_secret_sources *src = &c->env->secrets;
-    *by = i == 0 ? PF_OPENED_BY_KEYLOG : PF_OPENED_BY_DSB;
-    return i == 0 ? src->keylog : src->dsb;
-}
-
 static bool has_log(const struct pf_conn *c)
 {
     enum pf_opened_by by;
     size_t n = 0;
-    for (unsigned i = 0; i < 2; i++) {
-        const struct pf_keylog *log = log_at(c, i, &by);
+    for (unsigned i = 0; i < LOGS; i++) {
+        const struct pf_keylog *log = pf_secret_log(&c->env->secrets, i, &by);
         n += log != NULL ? pf_keylog_size(log) : 0;
     }
     return n > 0;
@@ -161,9 +155,9 @@ static enum pf_status try_logs(struct blind *b)
     const struct pf_handshake *hs = pf_half_handshake(b->c, &b->c->half[b->dir]);
     bool client = pf_handshake_has(hs, PF_FACT_CLIENT_HELLO);
     enum pf_status st = PF_ERR_REJECTED;
-    for (unsigned n = 0; n < 2; n++) {
+    for (unsigned n = 0; n < LOGS; n++) {
         enum pf_opened_by by;
-        const struct pf_keylog *log = log_at(b->c, n, &by);
+        const struct pf_keylog *log = pf_secret_log(&b->c->env->secrets, n, &by);
         size_t lines = log != NULL ? pf_keylog_size(log) : 0;
         for (size_t i = 0; i < lines && st == PF_ERR_REJECTED && b->tries < TRIES; i++) {
             uint8_t random[PF_RANDOM_LEN];
@@ -258,15 +252,15 @@ static bool is_headless(const struct pf_handshake *hs, enum pf_dir dir)
     return (hs->facts & (dir == PF_C2S ? (uint32_t)PF_FACT_CLIENT_HELLO : own)) == 0;
 }
 
-/* The log has secrets of TLS 1.3 for the client random. */
-static bool is_logged(const struct pf_conn *c, enum pf_dir dir, const struct pf_handshake *hs)
+/* A log has secrets of TLS 1.3 for the client's random. */
+static bool is_client_logged(const struct pf_conn *c, const struct pf_handshake *hs)
 {
     unsigned found = 0;
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < LOGS; i++) {
         enum pf_opened_by by;
-        const struct pf_keylog *log = log_at(c, i, &by);
-        for (enum pf_phase p = first_phase(dir); log != NULL && p <= PF_PHASE_TRAFFIC; p++) {
-            found += pf_keylog_count(log, pf_tls13_label(dir, p), hs->client_random);
+        const struct pf_keylog *log = pf_secret_log(&c->env->secrets, i, &by);
+        for (enum pf_phase p = PF_PHASE_EARLY; log != NULL && p <= PF_PHASE_TRAFFIC; p++) {
+            found += pf_keylog_count(log, pf_tls13_label(PF_C2S, p), hs->client_random);
         }
     }
     return found > 0;
@@ -277,7 +271,7 @@ static bool is_server_lost(const struct pf_conn *c, const struct pf_handshake *h
 {
     const struct pf_stream *in = &c->half[PF_C2S].in;
     bool late = c->final || pf_stream_end(in) - pf_stream_at(in) >= HOLD_EARLY;
-    return late && is_logged(c, PF_C2S, hs);
+    return late && is_client_logged(c, hs);
 }
 
 bool pf_blind_is_possible(const struct pf_conn *c)

@@ -2,7 +2,7 @@
 /*
  * What:    for fuzz targets: a conversation of two peers, fed to a struct pf_conn in any way. Each
  *          operation is two bytes, what to do and how much of it.
- * Owns:    nothing.
+ * Owns:    the conversations of a target, for good.
  * Threads: -
  * Errors:  abort(): what came out was not sent, what came whole was not opened, memory was not
  *          given back, or it has no end.
@@ -13,6 +13,7 @@
 
 #include "support/connrig.h"
 
+enum { CONNOPS_KINDS = 8 };
 enum { OP_FEED, OP_GAP, OP_FLIP, OP_FLUSH, OP_REPEAT, OP_GARBAGE, OP_ALL, OP_GIVE_UP, OPS };
 
 struct connops {
@@ -98,6 +99,25 @@ static inline void connops_run(struct connops *s, const uint8_t *data, size_t si
     bool whole = !s->damaged && s->at[0] == s->wire[0].len && s->at[1] == s->wire[1].len;
     rig_check(!whole || report.status == PF_FLOW_DECRYPTED, "all was there");
     rig_end(s->r);
+}
+
+/* A fuzz target: the first byte chooses the conversation, which make has for it (rig, wire, growth)
+ * when it is first wanted. */
+static inline int connops_fuzz(void (*make)(unsigned kind, struct connops *out), unsigned kinds,
+                               const uint8_t *data, size_t size)
+{
+    static struct connops made[CONNOPS_KINDS];
+    if (size == 0) {
+        return 0;
+    }
+    unsigned kind = data[0] % kinds;
+    rig_check(kind < CONNOPS_KINDS, "room for the conversations");
+    if (made[kind].r == NULL) {
+        make(kind, &made[kind]);
+    }
+    struct connops s = made[kind];
+    connops_run(&s, data + 1, size - 1);
+    return 0;
 }
 
 #endif

@@ -10,7 +10,6 @@
 #ifndef PF_TESTS_SSLTALK_H
 #define PF_TESTS_SSLTALK_H
 
-#include "support/bytes.h"
 #include "support/pki.h"
 
 #include <openssl/ssl.h>

@@ -54,25 +54,17 @@ static struct rig *rig_for(const struct tp *t)
     return r;
 }
 
+static void make(unsigned kind, struct connops *out)
+{
+    static EVP_PKEY *key;
+    key = key != NULL ? key : pki_rsa(2048);
+    const struct tp *t = talk(options[kind], key);
+    *out = (struct connops){.r = rig_for(t),
+                            .wire = {{t->wire[0].b, t->wire[0].n}, {t->wire[1].b, t->wire[1].n}},
+                            .growth = t->o.deflate ? 40 : 1};
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    enum { KINDS = sizeof options / sizeof options[0] };
-    static struct tp *talks[KINDS];
-    static struct rig *rigs[KINDS];
-    static EVP_PKEY *key;
-    if (size == 0) {
-        return 0;
-    }
-    unsigned kind = data[0] % KINDS;
-    key = key != NULL ? key : pki_rsa(2048);
-    if (talks[kind] == NULL) {
-        talks[kind] = talk(options[kind], key);
-        rigs[kind] = rig_for(talks[kind]);
-    }
-    const struct tp *t = talks[kind];
-    struct connops s = {.r = rigs[kind],
-                        .wire = {{t->wire[0].b, t->wire[0].n}, {t->wire[1].b, t->wire[1].n}},
-                        .growth = t->o.deflate ? 40 : 1};
-    connops_run(&s, data + 1, size - 1);
-    return 0;
+    return connops_fuzz(make, sizeof options / sizeof options[0], data, size);
 }

@@ -23,24 +23,16 @@ static struct rig *rig_for(const struct ssltalk *t)
     return r;
 }
 
+static void make(unsigned kind, struct connops *out)
+{
+    static EVP_PKEY *key;
+    key = key != NULL ? key : pki_rsa(2048);
+    const struct ssltalk *t = ssltalk_new(&options[kind], key);
+    *out = (struct connops){
+        .r = rig_for(t), .wire = {{t->wire[0], t->len[0]}, {t->wire[1], t->len[1]}}, .growth = 1};
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    enum { KINDS = sizeof options / sizeof options[0] };
-    static struct ssltalk *talks[KINDS];
-    static struct rig *rigs[KINDS];
-    static EVP_PKEY *key;
-    if (size == 0) {
-        return 0;
-    }
-    unsigned kind = data[0] % KINDS;
-    key = key != NULL ? key : pki_rsa(2048);
-    if (talks[kind] == NULL) {
-        talks[kind] = ssltalk_new(&options[kind], key);
-        rigs[kind] = rig_for(talks[kind]);
-    }
-    const struct ssltalk *t = talks[kind];
-    struct connops s = {
-        .r = rigs[kind], .wire = {{t->wire[0], t->len[0]}, {t->wire[1], t->len[1]}}, .growth = 1};
-    connops_run(&s, data + 1, size - 1);
-    return 0;
+    return connops_fuzz(make, sizeof options / sizeof options[0], data, size);
 }
